@@ -1,0 +1,142 @@
+"""Opening sealed records with the custodian's private key, for ``tarnhelm mapping export``.
+
+The one place of this distribution that can read a link. It needs a private key that the machine which
+cleaned does not hold, unless no custodian was named. Formats: :mod:`tarnhelm.linkage.vaults.envelope` and
+:mod:`tarnhelm.linkage.core.wayback`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from tarnhelm.common.errors import RECORD_DAMAGED, WRONG_PRIVATE_KEY, TarnhelmError
+from tarnhelm.linkage.core.ledger import SealedRecord, record_context
+from tarnhelm.linkage.vaults.envelope import (
+    HEADER_BYTES,
+    MAGIC,
+    data_key_info,
+    hpke_key_and_nonce,
+    record_associated_data,
+    record_nonce,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["OpenedRecord", "open_records"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRecord:
+    """One link in the clear. Its representation shows nothing of it.
+
+    Attributes
+    ----------
+    kind, handle
+        As in the sealed record.
+    subject
+        Of a study: the surrogate Patient ID.
+    values
+        Of a subject or study: (kind, original value).
+    pairs
+        Of paths: (original path, released path).
+    """
+
+    kind: str
+    handle: str
+    subject: str = ""
+    values: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    pairs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+def open_records(
+    private_key_bytes: bytes, records: Iterable[SealedRecord], *, passphrase: bytes | None = None
+) -> Iterator[OpenedRecord]:
+    """Open records one after the other.
+
+    Parameters
+    ----------
+    private_key_bytes
+        PEM (PKCS #8) of the custodian's X25519 key, or of ``recipient.pem`` in the state directory.
+    records
+        From the ledger, in any order.
+    passphrase
+        Of the PEM, if it has one.
+
+    Raises
+    ------
+    TarnhelmError
+        LNK-014 where the key cannot be read or is another one, LNK-015 where a record was changed, cut,
+        or put in another's place; ``index`` counts from 0.
+    """
+    reader = _Reader(_private_key(private_key_bytes, passphrase))
+    for index, record in enumerate(records):
+        yield _parsed(record, reader.open(record, index), index)
+
+
+class _Reader:
+    """Opens each data key once, however many records are under it."""
+
+    def __init__(self, private: X25519PrivateKey) -> None:
+        self._private = private
+        self._public = private.public_key().public_bytes_raw()
+        self._ciphers: dict[tuple[str, bytes], ChaCha20Poly1305] = {}
+
+    def open(self, record: SealedRecord, index: int) -> bytes:
+        sealed = record.sealed
+        if len(sealed) < HEADER_BYTES + 16 or not sealed.startswith(MAGIC):
+            raise TarnhelmError(RECORD_DAMAGED, index=index)
+        header = sealed[:HEADER_BYTES]
+        sequence = int.from_bytes(header[-8:], "big")
+        cipher = self._cipher(record.project, header[4:-8])
+        bound = record_associated_data(header, record.project, record_context(record.kind, record.handle))
+        try:
+            return cipher.decrypt(record_nonce(sequence), sealed[HEADER_BYTES:], bound)
+        except InvalidTag:
+            raise TarnhelmError(RECORD_DAMAGED, index=index) from None
+
+    def _cipher(self, project: str, head: bytes) -> ChaCha20Poly1305:
+        found = self._ciphers.get((project, head))
+        if found is None:
+            enc, wrapped = head[:32], head[32:]
+            try:
+                shared_point = self._private.exchange(X25519PublicKey.from_public_bytes(enc))
+                key, nonce = hpke_key_and_nonce(shared_point, enc, self._public, data_key_info(project))
+                found = ChaCha20Poly1305(ChaCha20Poly1305(key).decrypt(nonce, wrapped, b""))
+            except (InvalidTag, ValueError):
+                raise TarnhelmError(WRONG_PRIVATE_KEY) from None
+            self._ciphers[project, head] = found
+        return found
+
+
+def _private_key(content: bytes, passphrase: bytes | None) -> X25519PrivateKey:
+    try:
+        key = load_pem_private_key(content, passphrase)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise TarnhelmError(WRONG_PRIVATE_KEY) from None
+    if not isinstance(key, X25519PrivateKey):
+        raise TarnhelmError(WRONG_PRIVATE_KEY)
+    return key
+
+
+def _parsed(record: SealedRecord, plaintext: bytes, index: int) -> OpenedRecord:
+    try:
+        document: dict[str, Any] = json.loads(plaintext)
+        if document["v"] != 1:
+            raise TarnhelmError(RECORD_DAMAGED, index=index)
+        return OpenedRecord(
+            kind=record.kind,
+            handle=record.handle,
+            subject=document.get("subject", ""),
+            values=tuple((kind, value) for kind, value in document.get("values", ())),
+            pairs=tuple((original, released) for original, released in document.get("pairs", ())),
+        )
+    except (ValueError, KeyError, TypeError):
+        raise TarnhelmError(RECORD_DAMAGED, index=index) from None

@@ -1,0 +1,1 @@
+"""What every service shares: errors, limits, seams and the bounded DICOM header walker."""

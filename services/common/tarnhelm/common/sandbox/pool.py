@@ -1,0 +1,441 @@
+"""A pool of bounded workers and the rules by which one bad job harms no other."""
+
+from __future__ import annotations
+
+import mmap
+import pickle
+import select
+import signal
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from tarnhelm.common import errors
+from tarnhelm.common.errors import CATALOGUE, TarnhelmError
+from tarnhelm.common.limits import DEFAULT_LIMITS, MIB, Limits
+from tarnhelm.common.sandbox import worker as wire_kinds
+from tarnhelm.common.sandbox.dispatcher import Dispatcher
+from tarnhelm.common.sandbox.forkserver import ForkServer
+from tarnhelm.common.sandbox.parcel import pack
+from tarnhelm.common.sandbox.wire import Codec, WireError
+from tarnhelm.common.sandbox.worker import HEAD, ITEM, SLOT, Setup
+
+__all__ = ["PoolSettings", "WorkerPool"]
+
+Upcall = Callable[[Any, Any], Any]
+"""``upcall(job, request) -> reply``, in the loop's thread; may raise TarnhelmError."""
+Failed = Callable[[Any, TarnhelmError], Any]
+"""Makes a result of a job that raised or was ended."""
+_MAX_FRAME = 64 * MIB
+_READ_BYTES = 64 * 1024
+_SUSPECT_AFTER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """What a pool is made of.
+
+    Attributes
+    ----------
+    factory
+        ``module:callable`` that makes a core out of ``config`` in each worker. A core is
+        ``core(job, caller) -> result`` and raises TarnhelmError for what it cannot do.
+    result, request
+        The dataclasses that a worker may send.
+    batch
+        Jobs per message at most: one wake-up then serves several.
+    max_bytes_in_flight
+        Sum of the sizes of the objects that workers have in hand; one larger object goes alone.
+    """
+
+    factory: str
+    config: Any
+    result: type
+    request: type | None = None
+    workers: int = 1
+    limits: Limits = DEFAULT_LIMITS
+    batch: int = 8
+    max_bytes_in_flight: int = 256 * MIB
+
+
+@dataclass(slots=True)
+class _Task:
+    seq: int
+    job: Any
+    size: int
+    future: Future[Any]
+    deaths: int = 0
+    incidents: int = 0
+    """Workers that died while they held this job in hand, whether it was to blame or not."""
+    alone: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    pid: int
+    sock: socket.socket
+    slot: mmap.mmap
+    tasks: dict[int, _Task] = field(default_factory=dict)
+    inbox: bytearray = field(default_factory=bytearray)
+    outbox: bytearray = field(default_factory=bytearray)
+    ready: bool = False
+    watched: int = -1
+    since: float = 0.0
+    ending: TarnhelmError | None = None
+
+
+class WorkerPool:
+    """Runs jobs in worker processes that a hostile file may kill, hang or take over.
+
+    - A worker that dies costs its other jobs nothing: they are run again. The job it was at is tried once
+      more with nothing else in the worker, then it fails with ``LIM-007``.
+    - A job over its wall-clock deadline is killed and fails with ``LIM-006``; out of memory is ``LIM-008``.
+    - A worker that sends anything but the expected dataclasses is killed like one that died.
+
+    Parameters
+    ----------
+    settings
+        Factory, bounds, sizes.
+    upcall
+        Answers what workers ask. Keys stay with the parent for this reason.
+    failed
+        Turns an error into a result, so that a future carries no exception for a bad object.
+    dispatcher
+        The loop to run on; without one the pool starts one with a thread of its own.
+    """
+
+    def __init__(
+        self,
+        settings: PoolSettings,
+        upcall: Upcall | None = None,
+        failed: Failed | None = None,
+        dispatcher: Dispatcher | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._upcall = upcall
+        self._failed = failed
+        self._clock = clock
+        self._result: Codec[Any] = Codec(settings.result)
+        self._request: Codec[Any] | None = Codec(settings.request) if settings.request else None
+        self._setup = Setup(settings.factory, settings.config, settings.limits, settings.result, settings.request)
+        self._server = ForkServer(self._setup)
+        self._own_dispatcher = dispatcher is None
+        self._loop = dispatcher or Dispatcher()
+        self._workers: list[_Worker] = []
+        self._queue: deque[_Task] = deque()
+        self._seq = 0
+        self._bytes = 0
+        self._buffer = bytearray(_READ_BYTES)
+        self._broken: TarnhelmError | None = None
+        self._failed_starts = 0
+        self._closing = False
+        self._lock = threading.Lock()
+        self.confinement = ""
+        """What keeps workers from the network: ``seccomp`` or ``audit hook``; empty until one has started."""
+        self._loop.every_tick(self._tick)
+        if self._own_dispatcher:
+            self._loop.start("tarnhelm-pool")
+        self._loop.post(self._fill)
+
+    # --- the outside -----------------------------------------------------------------------------------
+
+    def submit(self, job: Any, size: int = 0) -> Future[Any]:
+        """Queue one job of an object of ``size`` bytes; the future runs its callbacks in the loop's thread."""
+        future: Future[Any] = Future()
+        with self._lock:
+            self._seq += 1
+            task = _Task(self._seq, job, size, future)
+        self._queue.append(task)
+        if self._own_dispatcher or len(self._queue) == 1:
+            self._loop.post(self._dispatch)
+        return future
+
+    @property
+    def pending(self) -> int:
+        """Jobs queued or in a worker's hands."""
+        return len(self._queue) + sum(len(worker.tasks) for worker in self._workers)
+
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of the workers that live now."""
+        return tuple(worker.pid for worker in self._workers)
+
+    def close(self, *, drain: bool = True) -> None:
+        """Finish what is queued (unless ``drain`` is false), then stop the workers and the loop's thread."""
+        if self._closing:
+            return
+        if drain:
+            while self.pending:
+                if self._own_dispatcher:
+                    time.sleep(0.005)
+                else:
+                    self._loop.run_once()
+        self._closing = True
+        if self._own_dispatcher:
+            self._loop.stop()
+        self._loop.drop_tick(self._tick)
+        for worker in self._workers:
+            if not self._own_dispatcher:
+                self._loop.forget(worker.sock.fileno())
+            worker.sock.close()
+            worker.slot.close()
+        self._workers.clear()
+        self._server.close()
+        for task in self._queue:
+            task.future.cancel()
+        self._queue.clear()
+
+    # --- workers come and go ---------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        while len(self._workers) < self._settings.workers and not self._closing and self._broken is None:
+            try:
+                forked = self._server.fork()
+            except OSError:
+                self._server.close()
+                self._server = ForkServer(self._setup)
+                forked = self._server.fork()
+            made = _Worker(forked.pid, forked.sock, forked.slot)
+            self._workers.append(made)
+            self._loop.watch(made.sock.fileno(), lambda mask, made=made: self._on_event(made, mask))  # type: ignore[misc]
+
+    def _bury(self, worker: _Worker, *, kill: bool) -> None:
+        """Take a worker out, find the job to blame, queue the others again."""
+        if worker not in self._workers:
+            return
+        self._workers.remove(worker)
+        current = SLOT.unpack_from(worker.slot, 0)[0]
+        self._loop.forget(worker.sock.fileno())
+        worker.sock.close()
+        worker.slot.close()
+        try:
+            status = self._server.end(worker.pid, kill=kill)
+        except OSError:
+            status = -signal.SIGKILL
+        if not worker.ready:
+            self._failed_starts += 1
+            if self._failed_starts >= 3 * self._settings.workers:
+                self._give_up(self._broken or TarnhelmError(errors.STAGE_BROKEN))
+        error = worker.ending
+        if error is None and status == -signal.SIGXCPU:
+            error = TarnhelmError(errors.TOO_SLOW, limit=int(self._settings.limits.seconds_per_object))
+        innocent: list[_Task] = []
+        for task in worker.tasks.values():
+            self._bytes -= task.size
+            task.incidents += 1
+            blamed = task.seq == current or len(worker.tasks) == 1
+            if blamed and error is not None:
+                self._fail(task, error)
+                continue
+            if blamed:
+                task.deaths += 1
+                if task.alone:
+                    self._fail(task, TarnhelmError(errors.WORKER_DIED, seen=task.incidents))
+                    continue
+            task.alone = blamed or task.incidents > _SUSPECT_AFTER
+            innocent.append(task)
+        worker.tasks.clear()
+        self._queue.extendleft(reversed(innocent))
+        self._fill()
+        self._dispatch()
+
+    def _give_up(self, error: TarnhelmError) -> None:
+        """No worker can be made at all: every job fails alike, and at once."""
+        self._broken = error
+        while self._queue:
+            self._fail(self._queue.popleft(), error)
+
+    def _tick(self, now: float) -> None:
+        for worker in tuple(self._workers):
+            current = SLOT.unpack_from(worker.slot, 0)[0]
+            task = worker.tasks.get(current)
+            if task is None:  # between jobs, or a worker that does not say what it does
+                task = next(iter(worker.tasks.values()), None)
+                current = task.seq if task else -1
+            if current != worker.watched:
+                worker.watched, worker.since = current, now
+            elif task is not None and worker.ready:
+                limit = self._settings.limits.deadline_seconds(task.size)
+                if now - worker.since > limit:
+                    worker.ending = TarnhelmError(errors.TOO_SLOW, limit=int(limit))
+                    self._bury(worker, kill=True)
+        if self._queue:
+            self._dispatch()
+
+    # --- jobs go out -----------------------------------------------------------------------------------
+
+    def _dispatch(self) -> None:
+        if self._broken is not None:
+            self._give_up(self._broken)
+            return
+        for worker in sorted(self._workers, key=lambda one: len(one.tasks)):
+            if not self._queue:
+                return
+            if worker.ready and len(worker.tasks) <= self._settings.batch // 2:
+                self._hand_out(worker)
+
+    def _hand_out(self, worker: _Worker) -> None:
+        busy = len(worker.tasks)
+        share = -(-len(self._queue) // len(self._workers))
+        room = min(self._settings.batch, max(1, share))
+        batch: list[tuple[int, Any, int]] = []
+        while self._queue and len(batch) < room:
+            task = self._queue[0]
+            if task.future.cancelled():
+                self._queue.popleft()
+                continue
+            if task.alone and (busy or batch):
+                break
+            if self._bytes and self._bytes + task.size > self._settings.max_bytes_in_flight:
+                break
+            self._queue.popleft()
+            self._bytes += task.size
+            worker.tasks[task.seq] = task
+            batch.append((task.seq, pack(task.job), task.size))
+            if task.alone:
+                break
+        if batch:
+            self._send(worker, wire_kinds.JOBS, pickle.dumps(batch, pickle.HIGHEST_PROTOCOL))
+
+    def _send(self, worker: _Worker, kind: int, payload: bytes) -> None:
+        worker.outbox += HEAD.pack(len(payload), kind)
+        worker.outbox += payload
+        self._push(worker)
+
+    def _push(self, worker: _Worker) -> None:
+        try:
+            sent = worker.sock.send(worker.outbox)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # its death arrives as an event of its own
+        waited = len(worker.outbox) > sent
+        if sent:
+            del worker.outbox[:sent]
+        self._loop.want_write(worker.sock.fileno(), wanted=waited) if waited else None
+
+    # --- words come in ---------------------------------------------------------------------------------
+
+    def _on_event(self, worker: _Worker, mask: int) -> None:
+        if mask & select.EPOLLOUT:
+            self._push(worker)
+            if not worker.outbox:
+                self._loop.want_write(worker.sock.fileno(), wanted=False)
+        if not mask & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            return
+        try:
+            size = worker.sock.recv_into(self._buffer)
+        except BlockingIOError:
+            return
+        except OSError:
+            size = 0
+        if not size:
+            self._bury(worker, kill=True)
+            return
+        worker.inbox += memoryview(self._buffer)[:size]
+        try:
+            self._read(worker)
+        except (WireError, ValueError, KeyError):
+            self._bury(worker, kill=True)
+
+    def _read(self, worker: _Worker) -> None:
+        inbox, at = worker.inbox, 0
+        while len(inbox) - at >= HEAD.size:
+            size, kind = HEAD.unpack_from(inbox, at)
+            if size > _MAX_FRAME:
+                raise WireError
+            if len(inbox) - at - HEAD.size < size:
+                break
+            start = at + HEAD.size
+            at = start + size
+            payload = bytes(inbox[start:at])
+            if kind == wire_kinds.RESULTS:
+                self._results(worker, payload)
+            elif kind == wire_kinds.UPCALL:
+                self._answer(worker, payload)
+            elif kind == wire_kinds.HELLO:
+                worker.ready = True
+                self.confinement = "seccomp" if payload == b"seccomp" else "audit hook"
+                self._dispatch()
+            elif kind == wire_kinds.BROKEN:
+                self._broken = self._error_of(payload, errors.STAGE_BROKEN)
+                self._failed_starts = 3 * self._settings.workers
+                self._give_up(self._broken)
+            else:
+                raise WireError
+        del inbox[:at]
+
+    def _results(self, worker: _Worker, payload: bytes) -> None:
+        at = 0
+        while at < len(payload):
+            if len(payload) - at < ITEM.size:
+                raise WireError
+            seq, kind, size = ITEM.unpack_from(payload, at)
+            body = payload[at + ITEM.size : at + ITEM.size + size]
+            at += ITEM.size + size
+            task = worker.tasks[seq]
+            if kind == wire_kinds.GOOD:
+                result = self._result.decode(body)
+                self._settle(worker, task)
+                task.future.set_result(result)
+                continue
+            if kind == wire_kinds.NO_MEMORY:
+                error = TarnhelmError(errors.TOO_MUCH_MEMORY)
+            elif kind == wire_kinds.FAULT:
+                error = StageFaultError(body.decode("ascii", "ignore"))
+            elif kind == wire_kinds.FAILED:
+                error = self._error_of(body, errors.STAGE_FAULT)
+            else:
+                raise WireError
+            self._settle(worker, task)
+            self._fail(task, error)
+        if self._queue and len(worker.tasks) <= self._settings.batch // 2:
+            self._dispatch()
+
+    def _settle(self, worker: _Worker, task: _Task) -> None:
+        del worker.tasks[task.seq]
+        self._bytes -= task.size
+
+    def _answer(self, worker: _Worker, payload: bytes) -> None:
+        if self._request is None or self._upcall is None:
+            raise WireError
+        request = self._request.decode(payload)
+        task = worker.tasks.get(SLOT.unpack_from(worker.slot, 0)[0])
+        if task is None:
+            raise WireError
+        before = self._clock()
+        try:
+            reply, kind = self._upcall(task.job, request), wire_kinds.REPLY
+        except TarnhelmError as error:
+            reply, kind = error, wire_kinds.REFUSAL
+        worker.since += self._clock() - before  # the parent's time is not the job's
+        self._send(worker, kind, pickle.dumps(pack(reply), pickle.HIGHEST_PROTOCOL))
+
+    def _fail(self, task: _Task, error: TarnhelmError) -> None:
+        if self._failed is None:
+            task.future.set_exception(error)
+        else:
+            task.future.set_result(self._failed(task.job, error))
+
+    @staticmethod
+    def _error_of(payload: bytes, otherwise: errors.ErrorCode) -> TarnhelmError:
+        """The catalogue's error that a worker named; only a known code and integers get through."""
+        code, *facts = payload.decode("ascii", "ignore").split(" ")
+        kind = CATALOGUE.get(code)
+        if kind is None:
+            return StageFaultError(code) if otherwise is errors.STAGE_FAULT else TarnhelmError(otherwise)
+        pairs = (fact.partition("=") for fact in facts if fact)
+        return TarnhelmError(kind, **{name: int(value) for name, _, value in pairs})
+
+
+class StageFaultError(TarnhelmError):
+    """A fault of the stage's own code; ``site`` is the error's class and the line it came from."""
+
+    def __init__(self, site: str) -> None:
+        super().__init__(errors.STAGE_FAULT)
+        self.site = "".join(letter for letter in site if letter.isalnum() or letter in "._: ")[:200]

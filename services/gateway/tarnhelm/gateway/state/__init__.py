@@ -1,0 +1,8 @@
+"""Where the gateway keeps what it knows of every object."""
+
+from __future__ import annotations
+
+from tarnhelm.gateway.state.base import Decision, StaleRecordError, StateStore
+from tarnhelm.gateway.state.sqlite import SqliteState
+
+__all__ = ["Decision", "SqliteState", "StaleRecordError", "StateStore"]

@@ -1,0 +1,1 @@
+"""Where root keys live: the seam (`base`) and the form for one machine (`local`)."""

@@ -1,0 +1,1 @@
+"""What cleaning metadata means, as a library without network or broker."""

@@ -1,0 +1,112 @@
+"""What the rewriter does with one kind of element: the compiled form of a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tarnhelm.common.assign import ValueQuery
+    from tarnhelm.metadata.core.compiler import RuleTable
+    from tarnhelm.metadata.core.context import ObjectContext
+    from tarnhelm.metadata.core.recipe import Condition
+
+__all__ = ["COPY_OPERATION", "DROP_OPERATION", "Maker", "Operation", "OperationCode", "Queries"]
+
+
+class OperationCode(IntEnum):
+    """The branch that the rewriter takes."""
+
+    COPY = 0
+    """Untouched: copied as part of a slice."""
+    DROP = 1
+    EMPTY = 2
+    """Zero length."""
+    VALUE = 3
+    """A new value from a :data:`Maker`."""
+    UID = 4
+    """Each UID by the project's map; standard UIDs stay."""
+    SEQUENCE = 5
+    """Items are cleaned by their own rules; the sequence stays."""
+    PIXELS = 6
+    CHECK = 7
+    """Stays, but the object's own identifiers in it are taken out."""
+    PRIVATE = 8
+    """Decided by the creator of its block."""
+    CODE_MEANING = 9
+    """Stays for standard coding schemes, is cleaned as text for local ones."""
+
+
+Maker = Callable[["ObjectContext", bytes], bytes | None]
+"""(context, raw value) → new raw value, or ``None`` to remove the element."""
+
+Queries = Callable[[Callable[[bytes, str], str], bytes], "list[ValueQuery]"]
+"""(decoder of (raw, VR), raw value) → questions for the assigner."""
+
+
+@dataclass(slots=True, eq=False)
+class Operation:
+    """One compiled rule for one tag, VR and place.
+
+    Attributes
+    ----------
+    code
+        The branch.
+    label
+        (attribute, action) for the report.
+    make
+        For VALUE, CHECK: makes the new value.
+    memo
+        The new value depends on the old value and the context alone, so it may be remembered.
+    harvest
+        Class of identifier this attribute holds, or empty.
+    fact
+        The value is wanted for :class:`ObjectFacts` or the gate.
+    interesting
+        The scan has to look at the element at all.
+    source
+        Which rule decided, for ``explain``; ``reason`` says why.
+    queries
+        Questions for the assigner that a raw value raises.
+    asks_uid
+        The value itself is to be mapped like a UID.
+    otherwise
+        The rule where ``condition`` does not hold.
+    table
+        The place this rule was compiled for.
+    clean_inside
+        Free text below this sequence is cleaned word by word.
+    condition
+        The rule applies only where the value fulfils it (``values:`` groups).
+    surrogate
+        Class of the surrogate that stands here afterwards, for the witness's policy.
+    keeps
+        A recipe or an option keeps this attribute expressly, identifiers included.
+    """
+
+    code: OperationCode
+    label: tuple[str, str] = ("", "")
+    make: Maker | None = None
+    memo: bool = True
+    harvest: str = ""
+    fact: bool = False
+    source: str = ""
+    reason: str = ""
+    queries: Queries | None = None
+    asks_uid: bool = False
+    clean_inside: bool = False
+    condition: Condition | None = None
+    otherwise: Operation | None = None
+    table: RuleTable | None = None
+    surrogate: str = ""
+    keeps: bool = False
+    interesting: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.interesting = bool(self.code or self.harvest or self.fact)
+
+
+COPY_OPERATION: Final = Operation(OperationCode.COPY, source="structure", reason="carries no identifier")
+DROP_OPERATION: Final = Operation(OperationCode.DROP, source="structure", reason="unknown means remove")

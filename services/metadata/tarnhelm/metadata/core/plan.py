@@ -1,0 +1,214 @@
+"""A plan: recipe, profiles and versions compiled and pinned, and what the witness is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+from pydicom.datadict import DicomDictionary
+
+from tarnhelm.common.dicom.header import Encoding
+from tarnhelm.common.ids import canonical_digest
+from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
+from tarnhelm.metadata.core import pseudo, standard
+from tarnhelm.metadata.core.compiler import RuleCompiler
+from tarnhelm.metadata.core.operations import Operation, OperationCode
+from tarnhelm.metadata.core.profiles import Profile, combine
+from tarnhelm.metadata.core.recipe import ActionName, Recipe, TagPattern, TagSelector, conflicts, parse_recipe
+from tarnhelm.metadata.core.recipe.selectors import PathSelector
+
+__all__ = ["DEFAULT_PROFILES", "MetadataConfig", "Plan", "compile_plan", "compile_rules", "default_recipe"]
+
+#: Without a recipe and without profiles: PS3.15 codes 113100 and 113107.
+DEFAULT_PROFILES: Final = ("basicProfile", "rtnLongModifDatesOpt")
+#: Raised when the rewriter's own decisions change for the same recipe and profiles.
+REWRITER_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataConfig:
+    """What a run of the metadata stage is configured with; plain values, so that it travels to workers.
+
+    Attributes
+    ----------
+    recipe_text
+        The recipe, or ``None``. Neither recipe nor profiles: the default recipe.
+    recipe_name
+        For messages.
+    profiles
+        Names of PS3.15 profiles; basicProfile is implied whatever is named.
+    variables
+        Values for the recipe's ``var:`` names.
+    site_mrn_patterns
+        Regular expressions of the site's record numbers, to be taken out of texts.
+    extra_words
+        Words that may stay in cleaned texts besides the lexicon's.
+    """
+
+    recipe_text: str | None = None
+    recipe_name: str = "default"
+    profiles: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    site_mrn_patterns: tuple[str, ...] = ()
+    extra_words: tuple[str, ...] = ()
+    limits: Limits = DEFAULT_LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled configuration.
+
+    Attributes
+    ----------
+    digest
+        sha256 (hex) over everything that decides what is written: recipe, profiles, tables, versions, policy.
+    policy
+        JSON document for the witness.
+    method_codes
+        (code, meaning) of CID 7050.
+    conflicts
+        Sentences: rows on which two profiles differ, rules that contradict each other or never apply.
+    """
+
+    digest: str
+    policy: Mapping[str, Any]
+    recipe_digest: str
+    recipe_name: str
+    profile_names: tuple[str, ...]
+    profile_digest: str
+    method_codes: tuple[tuple[str, str], ...]
+    dates: str
+    edition: str
+    conflicts: tuple[str, ...]
+    variables: frozenset[str]
+
+
+@cache
+def default_recipe() -> str:
+    """Text of the recipe that runs without ``-r`` and ``-d``."""
+    return resources.files("tarnhelm.metadata.core").joinpath("default.recipe").read_text("utf-8")
+
+
+def compile_rules(config: MetadataConfig) -> tuple[RuleCompiler, Profile, Recipe | None]:
+    """Parse and combine; raises RecipeError and ProfileError, which say what to do."""
+    text = config.recipe_text
+    profiles = config.profiles
+    if text is None and not profiles:
+        text, profiles = default_recipe(), DEFAULT_PROFILES
+    recipe = parse_recipe(text, config.recipe_name) if text is not None else None
+    profile = combine(profiles or ("basicProfile",))
+    return RuleCompiler(profile, recipe), profile, recipe
+
+
+def compile_plan(config: MetadataConfig) -> Plan:
+    """Compile a configuration once, for the project's pins, the witness and the report."""
+    compiler, profile, recipe = compile_rules(config)
+    policy = _policy(compiler, profile, recipe)
+    recipe_digest = recipe.digest if recipe is not None else ""
+    digest = canonical_digest(
+        {
+            "rewriter": REWRITER_VERSION,
+            "surrogates": pseudo.ALGORITHM_VERSION,
+            "recipe": recipe_digest,
+            "profile": profile.digest,
+            "standard": standard.digest(),
+            "policy": policy["digest"],
+            "variables": dict(sorted(config.variables.items())),
+            "mrn": list(config.site_mrn_patterns),
+            "words": sorted(config.extra_words),
+        }
+    )
+    found = [
+        f"{conflict.name}: {', '.join(f'{name} says {code}' for name, code in conflict.actions)}; {conflict.winner} decides"
+        for conflict in profile.conflicts
+    ]
+    if recipe is not None:
+        found.extend(str(conflict) for conflict in conflicts(recipe))
+        found.extend(problem.message for problem in recipe.warnings)
+    return Plan(
+        digest=digest,
+        policy=policy,
+        recipe_digest=recipe_digest,
+        recipe_name=config.recipe_name if recipe is not None else "",
+        profile_names=profile.names,
+        profile_digest=profile.digest,
+        method_codes=tuple((code.value, code.meaning) for code in profile.method_codes),
+        dates=profile.dates,
+        edition=standard.edition(),
+        conflicts=tuple(found),
+        variables=recipe.variables if recipe is not None else frozenset(),
+    )
+
+
+def _policy(compiler: RuleCompiler, profile: Profile, recipe: Recipe | None) -> dict[str, Any]:
+    """What the witness is told: where source values may stay, and where surrogates stand.
+
+    Made from the compiled rules of every attribute of the dictionary, so that it says what the rewriter does.
+    """
+    keep: dict[str, list[str]] = {}
+    surrogate: dict[str, str] = {}
+    table = compiler.root("", Encoding.EXPLICIT_LITTLE)
+    for tag, (vr, *_) in DicomDictionary.items():
+        first = vr.split(" ")[0]
+        if first == "NONE":
+            continue
+        _enter(f"{tag:08X}", compiler.operation(table, tag, first), first, keep, surrogate)
+    for rule in recipe.header_rules if recipe is not None else ():
+        selector = rule.selector
+        position = ""
+        if isinstance(selector, TagSelector) and selector.tag.exact and selector.tag.creator is not None:
+            value = selector.tag.value
+            position = f'{value >> 16:04X}"{selector.tag.creator}"{value & 0xFF:02X}'
+        elif isinstance(selector, PathSelector) and all(
+            isinstance(step, TagPattern) and step.exact and step.creator is None for step in selector.steps
+        ):
+            position = ".".join(f"{step.value:08X}" for step in selector.steps if isinstance(step, TagPattern))
+        if not position:
+            continue
+        if rule.action is ActionName.KEEP:
+            keep[position] = ["*"]
+        elif rule.action in (ActionName.PSEUDO, ActionName.JITTER, ActionName.REPLACE, ActionName.ADD):
+            surrogate[position] = "text"
+    document: dict[str, Any] = {
+        "version": 1,
+        "keep": dict(sorted(keep.items())),
+        "surrogate": dict(sorted(surrogate.items())),
+        "uids": "kept" if profile.retain_uids else "mapped",
+        "dates": profile.dates,
+        "private_keep": _private_keep(profile, recipe),
+        "standard_uids": "builtin",
+    }
+    document["digest"] = canonical_digest(document)
+    return document
+
+
+def _enter(
+    position: str, operation: Operation, vr: str, keep: dict[str, list[str]], surrogate: dict[str, str]
+) -> None:
+    if operation.keeps and operation.code == OperationCode.COPY:
+        keep[position] = ["*"]
+    elif operation.keeps:
+        keep[position] = ["birth", "date", "text"]
+    elif vr == "TM" and operation.code == OperationCode.COPY:
+        keep[position] = ["time"]
+    elif operation.surrogate:
+        surrogate[position] = operation.surrogate
+    elif vr == "UI" and operation.code == OperationCode.UID:
+        surrogate[position] = "uid"
+
+
+def _private_keep(profile: Profile, recipe: Recipe | None) -> list[list[Any]]:
+    kept: list[list[Any]] = []
+    if profile.retain_safe_private:
+        kept.extend([row.group, row.creator, row.element] for row in standard.safe_private_rows())
+    for rule in recipe.header_rules if recipe is not None else ():
+        selector = rule.selector
+        if isinstance(selector, TagSelector) and selector.tag.creator is not None and rule.action is not ActionName.REMOVE:
+            value = selector.tag.value
+            kept.append([value >> 16, selector.tag.creator, value & 0xFF])
+    return sorted(kept)
+
+

@@ -1,0 +1,1 @@
+"""The PSEUDO classes, one file each; ``registry`` finds them."""

@@ -1,0 +1,294 @@
+"""The metadata stage as a core: one file in, one cleaned file out, an outcome without values."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tarnhelm.common import errors
+from tarnhelm.common.assign import Assigner
+from tarnhelm.common.errors import ErrorCode, TarnhelmError
+from tarnhelm.common.stage import ObjectFacts, StageJob, StageOutcome, Status
+from tarnhelm.metadata.core import standard
+from tarnhelm.metadata.core.context import BoundedMap, ObjectContext
+from tarnhelm.metadata.core.finalise import Outcomes
+from tarnhelm.metadata.core.gate import GateInput, GateVerdict, judge
+from tarnhelm.metadata.core.pixels import integer_string
+from tarnhelm.metadata.core.plan import MetadataConfig, Plan, compile_plan, compile_rules, default_recipe
+from tarnhelm.metadata.core.recipe import Recipe, evaluate_filters
+from tarnhelm.metadata.core.rewrite import Parsed, Rewriter, Written
+from tarnhelm.metadata.core.source import ScratchBuffer, Source, open_source
+from tarnhelm.metadata.core.text import TextCleaner
+
+__all__ = ["MetadataCore", "MetadataConfig", "Plan", "compile_plan", "default_recipe", "make_core"]
+
+#: At most this many pieces go into one system call.
+_PIECES_AT_ONCE: Final = 512
+_GATE_TAGS: Final = (
+    0x00080008, 0x00080016, 0x00080060, 0x00080064, 0x00280301, 0x00280302, 0x0008103E, 0x00081030, 0x00181030,
+    0x00180015, 0x00280002, 0x00280004, 0x00280008, 0x00280010, 0x00280011, 0x00280030, 0x00280100, 0x00280101,
+    0x00180050, 0x00200037,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What the gate and the report need of a series: equal for all its slices, so it is worked out once."""
+
+    verdict: GateVerdict
+    modality: str
+    image_type: tuple[str, ...]
+    body_part: str
+    photometric: str
+
+
+def make_core(config: MetadataConfig) -> MetadataCore:
+    """Build the core of the metadata stage; called once in every worker."""
+    return MetadataCore(config)
+
+
+class MetadataCore:
+    """Cleans objects one by one (a :class:`~tarnhelm.common.stage.StageCore`).
+
+    Parameters
+    ----------
+    config
+        Recipe, profiles, bounds.
+    hash_bytes
+        Compute sha256 of source and output. Off only to measure the rewriter alone.
+    """
+
+    def __init__(self, config: MetadataConfig, *, hash_bytes: bool = True) -> None:
+        compiler, profile, recipe = compile_rules(config)
+        self._profile = profile
+        self._recipe: Recipe | None = recipe
+        self._methods = tuple((code.value, code.meaning) for code in profile.method_codes)
+        cleaner = TextCleaner(config.extra_words, config.site_mrn_patterns)
+        self._rewriter = Rewriter(compiler, cleaner, config.limits, config.variables)
+        self._scratch = ScratchBuffer()
+        self._judged: BoundedMap[tuple[bytes | None, ...], _Judged] = BoundedMap(256)
+        self._hash_bytes = hash_bytes
+
+    def __call__(self, job: StageJob, assigner: Assigner) -> StageOutcome:
+        """Clean one object.
+
+        Raises
+        ------
+        TarnhelmError
+            Whatever keeps the object from being cleaned; nothing is left at the target then.
+        """
+        with open_source(job.source, self._scratch, job.limits) as source:
+            try:
+                return self._clean(job, source, assigner)
+            except MemoryError:
+                raise TarnhelmError(errors.TOO_MUCH_MEMORY) from None
+
+    def _clean(self, job: StageJob, source: Source, assigner: Assigner) -> StageOutcome:
+        rewriter = self._rewriter
+        parsed = rewriter.parse(source)
+        judged = self._judge(parsed)
+        needs = judged.verdict.needs
+        self._filters(parsed)
+        if needs and not job.accept_unchecked_pixels:
+            raise TarnhelmError(_missing_capability(needs))
+        request = rewriter.request(parsed)
+        reply = assigner.assign(request)
+        context = rewriter.context(parsed, request, reply)
+        written = rewriter.write(parsed, context, self._outcomes(judged.verdict))
+        sizes = sum(map(len, written.parts))
+        digest = "" if job.dry_run else self._store(written, job.target)
+        return StageOutcome(
+            status=Status.DONE,
+            facts=self._facts(parsed, context, judged),
+            source_sha256=source.sha256() if self._hash_bytes else "",
+            output_sha256=digest,
+            source_bytes=source.size,
+            output_bytes=sizes,
+            actions=written.labels,
+            findings=written.findings,
+            methods=tuple(code for code, _ in self._methods),
+        )
+
+    def _outcomes(self, verdict: GateVerdict) -> Outcomes:
+        return Outcomes(
+            methods=self._methods,
+            dates=self._profile.dates,
+            text_excluded="ocr" not in verdict.needs,
+            face_excluded="deface" not in verdict.needs,
+        )
+
+    def _store(self, written: Written, target: Path) -> str:
+        """Write all pieces; the file is removed again where that fails."""
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                return _write_all(file.fileno(), written.parts, hashed=self._hash_bytes)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+
+    # -- gate, filters, facts ---------------------------------------------------------------------------------
+
+    def _judge(self, parsed: Parsed) -> _Judged:
+        facts = parsed.scan.facts
+        has_pixels = any(element.entry.tag in (0x7FE00010, 0x7FE00008, 0x7FE00009) for element in parsed.elements[-4:])
+        key = (*map(facts.get, _GATE_TAGS), b"p" if has_pixels else None)
+        found = self._judged.get(key)
+        if found is None:
+            found = self._judged.put(key, self._judge_anew(parsed, has_pixels=has_pixels))
+        return found
+
+    def _judge_anew(self, parsed: Parsed, *, has_pixels: bool) -> _Judged:
+        facts = parsed.scan.facts
+        header = self._rewriter.header_of(parsed)
+        image_type = tuple(_words(facts, 0x00080008))
+        verdict = judge(
+            GateInput(
+                sop_class_uid=parsed.sop_class,
+                modality=_word(facts, 0x00080060),
+                image_type=image_type,
+                body_part=_word(facts, 0x00180015),
+                burned_in_annotation=_word(facts, 0x00280301),
+                recognizable_visual_features=_word(facts, 0x00280302),
+                conversion_type=_word(facts, 0x00080064),
+                texts=tuple(_words(facts, 0x00081030) + _words(facts, 0x0008103E) + _words(facts, 0x00181030)),
+                rows=header.rows,
+                columns=header.columns,
+                frames=header.frames,
+                pixel_spacing=_numbers(facts, 0x00280030),
+                slice_thickness=_number(facts, 0x00180050),
+                orientation=_numbers(facts, 0x00200037),
+                bits_allocated=header.bits_allocated,
+                bits_stored=header.bits_stored,
+                samples_per_pixel=header.samples,
+                photometric=header.photometric,
+                has_pixels=has_pixels,
+            )
+        )
+        return _Judged(
+            verdict,
+            _code(facts, 0x00080060),
+            tuple(word for word in image_type if word.replace("_", "").replace(" ", "").isalnum())[:4],
+            _code(facts, 0x00180015),
+            header.photometric if header.photometric.replace("_", "").replace(" ", "").isalnum() else "",
+        )
+
+    def _filters(self, parsed: Parsed) -> None:
+        """Apply the recipe's ``%filter`` sections: what they blacklist stays behind, what they mask needs a stage."""
+        if self._recipe is None or not self._recipe.filters:
+            return
+        places = {element.entry.tag: element for element in parsed.elements}
+
+        def field(name: str) -> Sequence[str] | None:
+            tag = standard.tag_of(name)
+            element = places.get(tag) if tag is not None else None
+            if element is None or element.items is not None or element.value_end - element.value > 65_536:
+                return None
+            return parsed.buffer[element.value : element.value_end].strip(b" \0").decode("latin-1").split("\\")
+
+        for match in evaluate_filters(self._recipe, field):
+            if match.filter == "whitelist":
+                return
+            raise TarnhelmError(errors.MASK_WANTED if match.regions else errors.FILTERED)
+
+    def _facts(self, parsed: Parsed, context: ObjectContext, judged: _Judged) -> ObjectFacts:
+        facts = parsed.scan.facts
+        header = self._rewriter.header_of(parsed)
+        return ObjectFacts(
+            sop_class_uid=parsed.sop_class,
+            transfer_syntax_uid=parsed.start.syntax,
+            modality=judged.modality,
+            image_type=judged.image_type,
+            body_part=judged.body_part,
+            study_uid=_mapped(facts, 0x0020000D, context),
+            series_uid=_mapped(facts, 0x0020000E, context),
+            sop_uid=_mapped(facts, 0x00080018, context),
+            frame_of_reference_uid=_mapped(facts, 0x00200052, context),
+            subject_id=context.reply.subject_id,
+            rows=header.rows,
+            columns=header.columns,
+            frames=header.frames,
+            samples_per_pixel=header.samples,
+            bits_allocated=header.bits_allocated,
+            bits_stored=header.bits_stored,
+            photometric=judged.photometric,
+            instance_number=integer_string(facts.get(0x00200013, b"")),
+            series_number=integer_string(facts.get(0x00200011, b"")),
+            needs=judged.verdict.needs,
+            gate_rule=judged.verdict.rule,
+        )
+
+
+def _missing_capability(needs: frozenset[str]) -> ErrorCode:
+    if needs == {"ocr"}:
+        return errors.TEXT_UNCHECKED
+    if needs == {"deface"}:
+        return errors.FACE_UNCHECKED
+    return errors.TEXT_AND_FACE_UNCHECKED
+
+
+def _mapped(facts: Mapping[int, bytes], tag: int, context: ObjectContext) -> str:
+    original = facts.get(tag, b"").strip(b" \0").decode("ascii", "replace")
+    return context.uid(original) if original else ""
+
+
+def _word(facts: Mapping[int, bytes], tag: int) -> str:
+    return facts.get(tag, b"").strip(b" \0").decode("latin-1")
+
+
+def _words(facts: Mapping[int, bytes], tag: int) -> list[str]:
+    text = _word(facts, tag)
+    return [part.strip() for part in text.split("\\")] if text else []
+
+
+def _code(facts: Mapping[int, bytes], tag: int) -> str:
+    """A code string that is safe to show: capitals, digits, blank and underscore only (VR CS), 16 at most."""
+    text = _word(facts, tag)
+    return text if len(text) <= 16 and text.replace("_", "").replace(" ", "").isalnum() and text.isupper() else ""
+
+
+def _numbers(facts: Mapping[int, bytes], tag: int) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in _words(facts, tag))
+    except ValueError:
+        return ()
+
+
+def _number(facts: Mapping[int, bytes], tag: int) -> float:
+    found = _numbers(facts, tag)
+    return found[0] if found else 0.0
+
+
+def _write_all(descriptor: int, parts: Sequence[bytes | memoryview], *, hashed: bool) -> str:
+    """Write pieces in few system calls and hash them on the way."""
+    small: list[bytes | memoryview] = []
+    blocks: list[bytes | memoryview] = []
+    for part in parts:
+        if len(part) < 16_384:
+            small.append(part)
+            continue
+        if small:
+            blocks.append(b"".join(small))
+            small = []
+        blocks.append(part)
+    if small:
+        blocks.append(b"".join(small))
+    digest = hashlib.sha256()
+    if hashed:
+        for block in blocks:
+            digest.update(block)
+    for at in range(0, len(blocks), _PIECES_AT_ONCE):
+        _write_blocks(descriptor, blocks[at : at + _PIECES_AT_ONCE])
+    return digest.hexdigest() if hashed else ""
+
+
+def _write_blocks(descriptor: int, blocks: list[bytes | memoryview]) -> None:
+    wanted = sum(map(len, blocks))
+    done = os.writev(descriptor, blocks)
+    while done < wanted:
+        rest = memoryview(b"".join(blocks))[done:]
+        done += os.write(descriptor, rest)

@@ -1,0 +1,1 @@
+"""The witness: the independent judge of the exact bytes that would be released (DESIGN section 6)."""

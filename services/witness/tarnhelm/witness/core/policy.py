@@ -1,0 +1,180 @@
+"""What may stay where: the policy that the metadata compiler makes of a recipe, read strictly.
+
+The policy is the only thing the witness takes from the cleaning side, and it holds rules alone, never values. A key
+that is not known, a position that cannot be read or a class that does not exist is an error: a policy that is
+half understood would let an identifier pass.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tarnhelm.common.errors import WITNESS_POLICY, TarnhelmError
+
+__all__ = ["CLASSES", "Policy", "Positions"]
+
+CLASSES: Final = frozenset(
+    {"name", "id", "date", "time", "uid", "place", "organisation", "birth", "text", "*"}
+)
+_KEYS: Final = frozenset({"version", "digest", "keep", "surrogate", "uids", "dates", "private_keep", "standard_uids"})
+_TAG = re.compile(r"[0-9A-Fa-f]{8}")
+_REPEATING = re.compile(r"([0-9A-Fa-f]{2})xx([0-9A-Fa-f]{4})")
+_PRIVATE = re.compile(r'([0-9A-Fa-f]{4})"([^"]+)"([0-9A-Fa-f]{2})')
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+PrivateKey = tuple[int, str, int]
+"""Group, creator, lower byte of the element."""
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Positions and the identifier classes that each of them admits.
+
+    Attributes
+    ----------
+    anywhere
+        Attribute tag → classes, at any depth.
+    paths
+        Tags from the root, sequences without item numbers → classes.
+    repeating
+        (first byte of the group, element) → classes, for 50xx and 60xx.
+    private
+        (group, creator, lower byte) → classes.
+    """
+
+    anywhere: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    paths: Mapping[tuple[int, ...], frozenset[str]] = field(default_factory=dict)
+    repeating: Mapping[tuple[int, int], frozenset[str]] = field(default_factory=dict)
+    private: Mapping[PrivateKey, frozenset[str]] = field(default_factory=dict)
+
+    def classes(self, path: tuple[int, ...], creator: str) -> frozenset[str]:
+        """Return the classes admitted at ``path`` (its last tag is the attribute itself)."""
+        tag = path[-1]
+        found = self.anywhere.get(tag, frozenset())
+        if self.paths:
+            found |= self.paths.get(path, frozenset())
+        if self.repeating:
+            found |= self.repeating.get((tag >> 24, tag & 0xFFFF), frozenset())
+        if creator and self.private:
+            found |= self.private.get((tag >> 16, creator, tag & 0xFF), frozenset())
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One recipe's promises, as far as the witness needs them.
+
+    Attributes
+    ----------
+    digest
+        64 hex digits under which the plan knows this policy; they stand in the signed verdict.
+    keep
+        Where the recipe keeps the source's own identifier of a class.
+    surrogate
+        Where a surrogate stands, so that a likeness by chance is no finding.
+    uids_kept
+        Instance UIDs stay as they are.
+    dates
+        ``removed``, ``shifted`` or ``kept``.
+    private_keep
+        Private attributes that may stand in the result.
+    """
+
+    digest: str
+    keep: Positions = field(default_factory=Positions)
+    surrogate: Positions = field(default_factory=Positions)
+    uids_kept: bool = False
+    dates: str = "removed"
+    private_keep: frozenset[PrivateKey] = frozenset()
+
+    @classmethod
+    def from_json(cls, document: str | bytes) -> Policy:
+        """Read a policy document.
+
+        Parameters
+        ----------
+        document
+            UTF-8 JSON as described in docs/concepts/witness.md.
+
+        Raises
+        ------
+        TarnhelmError
+            ``WIT-007`` for anything that is not exactly such a document.
+        """
+        try:
+            raw = json.loads(document, object_pairs_hook=_no_duplicates)
+            if not isinstance(raw, dict) or not raw.keys() <= _KEYS or not {"version", "digest"} <= raw.keys():
+                raise ValueError  # noqa: TRY301
+            if raw["version"] != 1 or raw["version"] is True or raw.get("standard_uids", "builtin") != "builtin":
+                raise ValueError  # noqa: TRY301
+            if not _HEX.fullmatch(raw["digest"]):
+                raise ValueError  # noqa: TRY301
+            return cls(
+                digest=raw["digest"],
+                keep=_positions(raw.get("keep", {}), listed=True),
+                surrogate=_positions(raw.get("surrogate", {}), listed=False),
+                uids_kept=_choice(raw.get("uids", "mapped"), ("mapped", "kept")) == "kept",
+                dates=_choice(raw.get("dates", "removed"), ("removed", "shifted", "kept")),
+                private_keep=frozenset(_private_row(row) for row in _typed(raw.get("private_keep", []), list)),
+            )
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise TarnhelmError(WITNESS_POLICY) from None
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError
+    return found
+
+
+def _typed(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError
+    return value
+
+
+def _choice(value: Any, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ValueError
+    return str(value)
+
+
+def _private_row(row: Any) -> PrivateKey:
+    creator, group, low = _typed(row, list)
+    if isinstance(group, str):
+        group = int(group, 16)
+    if isinstance(low, str):
+        low = int(low, 16)
+    if not isinstance(creator, str) or not isinstance(group, int) or not isinstance(low, int):
+        raise TypeError
+    if not creator or not group & 1 or not 0 <= group <= 0xFFFF or not 0 <= low <= 0xFF:
+        raise ValueError
+    return group, creator, low
+
+
+def _positions(raw: Any, *, listed: bool) -> Positions:
+    anywhere: dict[int, frozenset[str]] = {}
+    paths: dict[tuple[int, ...], frozenset[str]] = {}
+    repeating: dict[tuple[int, int], frozenset[str]] = {}
+    private: dict[PrivateKey, frozenset[str]] = {}
+    for position, value in _typed(raw, dict).items():
+        classes = frozenset(_typed(value, list)) if listed else frozenset({_typed(value, str)})
+        if not classes <= CLASSES:
+            raise ValueError
+        if _TAG.fullmatch(position):
+            anywhere[int(position, 16)] = classes
+        elif match := _REPEATING.fullmatch(position):
+            repeating[int(match[1], 16), int(match[2], 16)] = classes
+        elif match := _PRIVATE.fullmatch(position):
+            private[int(match[1], 16), match[2], int(match[3], 16)] = classes
+        else:
+            steps = position.split(".")
+            if len(steps) < 2 or not all(_TAG.fullmatch(step) for step in steps):
+                raise ValueError
+            paths[tuple(int(step, 16) for step in steps)] = classes
+    return Positions(anywhere, paths, repeating, private)
