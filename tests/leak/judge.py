@@ -180,12 +180,14 @@ class References:
     """UIDs that became two, or two that became one."""
 
 
-def references(outputs: list[Output]) -> References:
-    """Follow every reference between released objects."""
+def references(outputs: list[Output], prefix: str = "") -> References:
+    """Follow every reference between released objects; ``prefix`` picks those of one attribute."""
     forth, back = uid_map(outputs)
     resolved, dropped, dangling = 0, [], []
     for output in outputs:
         for reference in output.entry.references if output.entry else ():
+            if not reference.path.startswith(prefix):
+                continue
             wanted = forth.get(reference.uid)
             if wanted is None:
                 continue  # its object was not released

@@ -209,14 +209,14 @@ OUT_OF_OTHER_PLAN = error_code("RUN-006", _U, "OUT was made with another recipe 
 UNKNOWN_ENTRY = error_code("RUN-007", _U, "There is no such entry in the quarantine.", "List the entries with: tarnhelm quarantine list")
 NOT_ACCEPTABLE = error_code("RUN-008", _U, "This entry cannot be accepted; only PIX-001, PIX-002 and PIX-003 can.", "Retry it with another recipe or a newer version, or reject it.")
 BAD_VARIABLE = error_code("RUN-009", _U, "A variable is not of the form NAME=VALUE.", "Write --var SITE=7, for example.")
-RECIPE_OR_PROFILE = error_code("RUN-010", _U, "Both a recipe and profiles were given.", "Give -r or -d; a recipe names its profiles itself.")
+FLAG_NEEDS_STAGE = error_code("RUN-010", _U, "An option of deidentify.py asks for a stage that is not installed.", "Leave out -t, -s, -de, -tw, -w and --gpu; objects that need those stages are quarantined.")
 RECIPE_UNREADABLE = error_code("RUN-011", _U, "The recipe file cannot be read.", "Look at the path.")
 KEY_UNREADABLE = error_code("RUN-012", _U, "The key file cannot be read or does not fit.", "Give the private key that belongs to the project's custodian.")
 OUT_UNWRITABLE = error_code("RUN-013", _U, "OUT cannot be written.", "Look at its permissions and at the disk.")
 SOURCE_GONE = error_code("RUN-014", _U, "The source of this entry is not where it was.", "Put the file back, or clean it again from its new place.")
 
 # --- RCP: what is wrong with a recipe -----------------------------------------------------------------------
-BAD_RECIPE = error_code("RCP-001", _U, "The recipe has {seen} mistakes.", "Read the list of lines and suggestions that comes with this message.")
+BAD_RECIPE = error_code("RCP-001", _U, "Mistakes in the recipe: {seen}.", "Read the list of lines and suggestions that comes with this message.")
 RECIPE_VARIABLE = error_code("RCP-002", _U, "The recipe uses a variable that has no value.", "Give the run a value for every variable of the recipe.")
 
 # --- LNK: projects, keys and the way back --------------------------------------------------------------------

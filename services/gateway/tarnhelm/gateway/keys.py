@@ -83,6 +83,18 @@ class GatewayKeys:
             raise TarnhelmError(errors.STATE_BROKEN) from None
         return str(path), str(member)
 
+    def seal(self, text: bytes, owner: str) -> bytes:
+        """Encrypt what only this machine shall read again, bound to ``owner``."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._locators.encrypt(nonce, text, b"document:" + owner.encode())
+
+    def unseal(self, sealed: bytes, owner: str) -> bytes:
+        """The text of :meth:`seal`; raises ``GTW-006``."""
+        try:
+            return self._locators.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], b"document:" + owner.encode())
+        except (InvalidTag, ValueError):
+            raise TarnhelmError(errors.STATE_BROKEN) from None
+
     @staticmethod
     def _derive(secret: bytes, label: bytes) -> bytes:
         return hmac.digest(secret, b"tarnhelm gateway v1: " + label, hashlib.sha256)

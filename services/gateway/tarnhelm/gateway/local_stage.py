@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
@@ -52,6 +53,18 @@ def outcome_of(error: TarnhelmError) -> StageOutcome:
     return StageOutcome(_STATUS[error.disposition], code=error.code, message=message)
 
 
+def _failed(job: StageJob, error: TarnhelmError) -> StageOutcome:
+    _start_clean(job)
+    return outcome_of(error)
+
+
+def _start_clean(job: StageJob) -> None:
+    """A stage creates its target; what a killed worker left there must go first."""
+    if job.target != job.source:
+        with contextlib.suppress(OSError):
+            job.target.unlink()
+
+
 class LocalStage:
     """A stage's core in worker processes; implements :class:`tarnhelm.common.stage.Stage`.
 
@@ -68,7 +81,8 @@ class LocalStage:
         self._pool = WorkerPool(
             PoolSettings(plan.factory, plan.config, StageOutcome, AssignRequest, plan.workers, plan.limits),
             upcall=self._assign,
-            failed=lambda _job, error: outcome_of(error),
+            failed=_failed,
+            again=_start_clean,
             dispatcher=dispatcher,
         )
 

@@ -78,12 +78,22 @@ class ObjectRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run of the pump; ``document`` is JSON without identifiers (plan, options, versions, counts)."""
+    """One run of the pump.
+
+    Attributes
+    ----------
+    document
+        JSON without identifiers: plan, versions, counts.
+    options
+        What the run was asked to do (recipe, variables, folders), encrypted with the gateway's key, so that a
+        quarantined object can be tried again in the same way.
+    """
 
     run_id: str
     started: float
     finished: float
     document: str
+    options: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

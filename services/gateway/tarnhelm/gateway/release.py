@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,8 @@ __all__ = ["Delivery", "FileMark", "candidate_paths", "deliver", "sha256_of"]
 
 _SAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _SHORT: Final = 8
+_AT_FDCWD: Final = -100
+_NO_REPLACE: Final = 1
 
 
 def _safe(text: str, otherwise: str) -> str:
@@ -80,67 +84,98 @@ class Delivery:
     sha256: str
 
 
-def deliver(deliveries: Iterable[Delivery]) -> dict[str, str]:
-    """Sync, rename, sync the folders; object id → empty, ``changed``, ``taken`` or ``space``.
+def deliver(deliveries: Sequence[Delivery]) -> dict[str, str]:
+    """Sync, rename, sync again; object id → empty, ``changed``, ``taken`` or ``space``.
 
-    Runs in a thread: what it waits for is the disk.
+    The bytes are on the disk before they have a name in OUT, and the names before anybody records a release.
+    One sync of the file system serves the whole batch. Runs in a thread: what it waits for is the disk.
     """
-    answers: dict[str, str] = {}
-    folders: set[Path] = set()
-    ready: list[Delivery] = []
-    for delivery in deliveries:
-        try:
-            fd = os.open(delivery.work, os.O_RDONLY | os.O_NOFOLLOW)
-            try:
-                status = os.fstat(fd)
-                if FileMark(status.st_ino, status.st_size, status.st_mtime_ns) != delivery.mark:
-                    answers[delivery.object_id] = "changed"
-                    continue
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-        except FileNotFoundError:
-            answers[delivery.object_id] = "changed"
-        except OSError:
-            answers[delivery.object_id] = "space"
-        else:
-            ready.append(delivery)
-    for delivery in ready:
-        try:
-            answers[delivery.object_id] = _rename(delivery, folders)
-        except OSError:
-            answers[delivery.object_id] = "space"
-    for folder in folders:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+    answers = {delivery.object_id: "" for delivery in deliveries}
+    if not deliveries:
+        return answers
+    sync = _Sync(deliveries[0].work.parent)
+    try:
+        for delivery in deliveries:
+            if not _unchanged(delivery):
+                answers[delivery.object_id] = "changed"
+        ready = [delivery for delivery in deliveries if not answers[delivery.object_id]]
+        if not sync(delivery.work for delivery in ready):
+            return dict.fromkeys(answers, "space")
+        folders: set[Path] = set()
+        for delivery in ready:
+            answers[delivery.object_id] = _name(delivery, folders)
+        if not sync(folders):
+            return dict.fromkeys(answers, "space")
+    finally:
+        sync.close()
     return answers
 
 
-def _rename(delivery: Delivery, folders: set[Path]) -> str:
-    folder = delivery.target.parent
-    if folder not in folders:
-        made = folder
-        while not made.is_dir():
-            folders.add(made.parent)
-            made = made.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        folders.add(folder)
+class _Sync:
+    """Makes files and folders durable: ``syncfs`` (2) where there is one, else each by ``fsync``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        self._syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+
+    def __call__(self, paths: Iterable[Path]) -> bool:
+        if self._syncfs is not None:
+            return int(self._syncfs(self._fd)) == 0
+        for path in paths:
+            try:
+                fd = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+            try:
+                os.fsync(fd)
+            except OSError:
+                return False
+            finally:
+                os.close(fd)
+        return True
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def _unchanged(delivery: Delivery) -> bool:
     try:
-        os.link(delivery.work, delivery.target, follow_symlinks=False)
-    except FileExistsError:
+        return not delivery.work.is_symlink() and FileMark.of(delivery.work) == delivery.mark
+    except OSError:
+        return False
+
+
+def _name(delivery: Delivery, folders: set[Path]) -> str:
+    target = delivery.target
+    try:
+        if target.parent not in folders:
+            missing = [folder for folder in (target.parent, *target.parent.parents) if not folder.is_dir()]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folders.update((target.parent, *missing, *(folder.parent for folder in missing)))
+        if _rename_to_free(delivery.work, target):
+            return ""
         # A crash after the rename and before its record leaves the same bytes here: then it is done.
-        if delivery.target.is_symlink() or sha256_of(delivery.target) != delivery.sha256:
-            return "taken"
-    except OSError:  # a file system without hard links
-        if delivery.target.exists():
-            return "" if sha256_of(delivery.target) == delivery.sha256 else "taken"
-        delivery.work.rename(delivery.target)
-        return ""
-    delivery.work.unlink()
-    return ""
+        same = not target.is_symlink() and target.is_file() and sha256_of(target) == delivery.sha256
+    except OSError:
+        return "space"
+    return "" if same else "taken"
+
+
+def _rename_to_free(work: Path, target: Path) -> bool:
+    """Rename; false if the name is taken (renameat2(2) with RENAME_NOREPLACE does both in one step)."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is not None:
+        if rename(_AT_FDCWD, os.fsencode(work), _AT_FDCWD, os.fsencode(target), _NO_REPLACE) == 0:
+            return True
+        code = ctypes.get_errno()
+        if code == errno.EEXIST:
+            return False
+        if code not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(code, os.strerror(code))
+    if target.exists():  # a file system that cannot refuse: this process alone writes into OUT
+        return False
+    work.rename(target)
+    return True
 
 
 def sha256_of(path: Path) -> str:

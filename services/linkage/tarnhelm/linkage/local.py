@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
-from tarnhelm.common.errors import BAD_CUSTODIAN_KEY, TarnhelmError
+from tarnhelm.common.errors import BAD_CUSTODIAN_KEY, LEDGER_DAMAGED, PROJECT_DESTROYED, TarnhelmError
 from tarnhelm.linkage.core.assign import LocalAssigner
 from tarnhelm.linkage.core.ledger_sqlite import SqliteLedger
 from tarnhelm.linkage.core.private_files import erase, private_directory
@@ -75,14 +75,25 @@ class LocalLinkage:
         anonymous. Copies of the key file, of the ledger or of the custodian's key elsewhere are not reached.
         Broken off half-way it can be called again, with the project's opaque id too.
         """
-        project = next(
-            (found for found in self.projects.list() if label in {found.label, found.id}), None
-        ) or self.projects.get(label)
+        named = (found for found in self.projects.list() if label in {found.label, found.id})
+        project = next(named, None) or self.projects.get(label)
         self.vault.destroy(project.id)
-        gone = self.projects.mark_destroyed(project.id)
+        self._destroy_ledger(project)
+        return self.projects.mark_destroyed(project.id)
+
+    def _destroy_ledger(self, project: Project) -> None:
+        path = self._folder / "ledger" / f"{project.id}.sqlite"
+        if not path.exists():
+            return
+        try:
+            # Emptied under the lock first: a worker that still runs then meets the vault's refusal.
+            SqliteLedger(path, project.id).destroy()
+        except TarnhelmError as error:
+            if error.kind not in {LEDGER_DAMAGED, PROJECT_DESTROYED}:
+                raise
+            erase(path)
         for suffix in ("", "-wal", "-shm"):
-            erase(self._folder / "ledger" / f"{project.id}.sqlite{suffix}")
-        return gone
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
 
     def _make_keys(self, project: Project) -> None:
         self.vault.create(project.id, project.epoch, project.settings.custodian_public_key or None)

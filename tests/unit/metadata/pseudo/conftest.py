@@ -14,7 +14,7 @@ OTHER_KEY = bytes(range(32, 64))
 class Answering(dict):
     """Stands in for an assigner: hexadecimal key material and shifted characters, different for every question."""
 
-    def get(self, key, default=None):
+    def get(self, key):
         kind, domain, value = key
         if kind is ValueKind.KEY:
             import hashlib

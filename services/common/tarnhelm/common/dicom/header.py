@@ -260,7 +260,7 @@ class Walker:
         have = self.have
         found: list[Element] = []
         append = found.append
-        make = Element._make
+        new = tuple.__new__  # what Element(...) does, without its Python-level frame
         last = -1
         room = self.elements_left
         while pos < end:
@@ -282,7 +282,7 @@ class Walker:
                 stop = value + (buf[pos + 6] | buf[pos + 7] << 8)
                 if stop > end:
                     raise TarnhelmError(errors.TRUNCATED if depth == 0 else errors.BAD_LENGTH, tag=tag, offset=pos)
-                append(make((entry, pos, value, stop, stop, None, False, 0)))
+                append(new(Element, (entry, pos, value, stop, stop, None, False, 0)))
                 pos = stop
             else:
                 value = pos + 12
@@ -347,6 +347,7 @@ class Walker:
         buf = self.buffer
         have = self.have
         found: list[Element] = []
+        new = tuple.__new__
         last = -1
         while pos < end:
             entry = table[buf[pos : pos + 4]]
@@ -362,7 +363,7 @@ class Walker:
                 stop = value + length
                 if stop > end:
                     raise TarnhelmError(errors.TRUNCATED if depth == 0 else errors.BAD_LENGTH, tag=tag, offset=pos)
-                element = Element(entry, pos, value, stop, stop, None, False, 1)
+                element = new(Element, (entry, pos, value, stop, stop, None, False, 1))
             else:
                 element = self._long(entry, pos, value, length, end, table, depth)
             found.append(element)

@@ -105,6 +105,8 @@ class WorkerPool:
         Answers what workers ask. Keys stay with the parent for this reason.
     failed
         Turns an error into a result, so that a future carries no exception for a bad object.
+    again
+        Called with a job that will run a second time because its worker died: removes what is half-written.
     dispatcher
         The loop to run on; without one the pool starts one with a thread of its own.
     """
@@ -115,11 +117,13 @@ class WorkerPool:
         upcall: Upcall | None = None,
         failed: Failed | None = None,
         dispatcher: Dispatcher | None = None,
+        again: Callable[[Any], None] = lambda _job: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._upcall = upcall
         self._failed = failed
+        self._again = again
         self._clock = clock
         self._result: Codec[Any] = Codec(settings.result)
         self._request: Codec[Any] | None = Codec(settings.request) if settings.request else None
@@ -238,6 +242,7 @@ class WorkerPool:
                     self._fail(task, TarnhelmError(errors.WORKER_DIED, seen=task.incidents))
                     continue
             task.alone = blamed or task.incidents > _SUSPECT_AFTER
+            self._again(task.job)
             innocent.append(task)
         worker.tasks.clear()
         self._queue.extendleft(reversed(innocent))

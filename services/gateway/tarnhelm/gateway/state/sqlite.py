@@ -39,7 +39,8 @@ CREATE TABLE IF NOT EXISTS manifest (
   sha256 TEXT NOT NULL, size INTEGER NOT NULL, plan_digest TEXT NOT NULL, policy_digest TEXT NOT NULL,
   verdict TEXT NOT NULL, released REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
-  run_id TEXT PRIMARY KEY, started REAL NOT NULL, finished REAL NOT NULL, document TEXT NOT NULL) WITHOUT ROWID;
+  run_id TEXT PRIMARY KEY, started REAL NOT NULL, finished REAL NOT NULL, document TEXT NOT NULL,
+  options BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS decisions (
   number INTEGER PRIMARY KEY, object_id TEXT NOT NULL, kind TEXT NOT NULL, decided_by TEXT NOT NULL,
   reason TEXT NOT NULL, code TEXT NOT NULL, decided REAL NOT NULL);
@@ -193,7 +194,7 @@ class SqliteState:
 
     def path_taken(self, output_path: str, object_id: str) -> bool:
         """Whether another object has this output path."""
-        query = "SELECT 1 FROM objects WHERE output_path=? AND object_id<>?"
+        query = "SELECT 1 FROM objects WHERE output_path=? AND output_path<>'' AND object_id<>?"
         return bool(self._read(query, (output_path, object_id)))
 
     def add_manifest(self, entry: ManifestEntry) -> None:
@@ -227,12 +228,12 @@ class SqliteState:
 
     def put_run(self, run: RunRecord) -> None:
         """Enter or renew one run."""
-        row = (run.run_id, run.started, run.finished, run.document)
-        self._write("INSERT OR REPLACE INTO runs VALUES (?,?,?,?)", row)
+        row = (run.run_id, run.started, run.finished, run.document, run.options)
+        self._write("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?)", row)
 
     def runs(self) -> Iterator[RunRecord]:
         """All runs in order."""
-        for row in self._read("SELECT run_id, started, finished, document FROM runs ORDER BY started"):
+        for row in self._read("SELECT run_id, started, finished, document, options FROM runs ORDER BY started, run_id"):
             yield RunRecord(*row)
 
     def decide(self, decision: Decision) -> None:

@@ -48,12 +48,12 @@ NOT_INJECTIVE: Final = "id-not-injective"
 
 @dataclass(frozen=True, slots=True)
 class CacheSizes:
-    """Entries kept in memory; at the defaults about 40 MB when all are full."""
+    """Entries kept in memory; at the defaults about 15 MB when all are full."""
 
     subjects: int = 4096
-    uids: int = 65_536
-    values: int = 8192
-    recorded: int = 16_384
+    uids: int = 16_384
+    values: int = 4096
+    recorded: int = 8192
 
 
 @dataclass(slots=True)

@@ -92,7 +92,7 @@ class SqliteLedger:
             row = connection.execute(query, (subject,)).fetchone()
         if row is None:
             with self._write() as connection:
-                connection.execute("INSERT OR IGNORE INTO sex VALUES (?, ?)", (subject, token))
+                connection.execute("INSERT INTO sex VALUES (?, ?) ON CONFLICT DO NOTHING", (subject, token))
                 row = connection.execute(query, (subject,)).fetchone()
         return bytes(row[0])
 
@@ -111,7 +111,7 @@ class SqliteLedger:
         with self._write() as connection:
             before = connection.total_changes
             connection.executemany(
-                "INSERT OR IGNORE INTO record (tag, kind, handle, sealed) VALUES (?, ?, ?, ?)",
+                "INSERT INTO record (tag, kind, handle, sealed) VALUES (?, ?, ?, ?) ON CONFLICT (tag) DO NOTHING",
                 [(record.tag, record.kind, record.handle, record.sealed) for record in records],
             )
             return connection.total_changes - before

@@ -40,31 +40,35 @@ def private_directory(path: Path) -> Path:
 
 
 def write_private(path: Path, content: bytes, *, replace: bool) -> None:
-    """Write a file whole: a temporary beside it, fsync, then rename (or link, where it must be new).
+    """Write a file whole, with fsync.
+
+    With ``replace`` a temporary beside it is renamed; without, the file itself is made and must be new (no
+    link and no rename: a custodian's key may go to a file system that has neither).
 
     Raises
     ------
     TarnhelmError
         LNK-016 where it exists and ``replace`` is false, LNK-011 where it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    target = path.with_name(f".{path.name}.{os.getpid()}.tmp") if replace else path
     try:
-        temporary.unlink(missing_ok=True)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        if replace:
+            target.unlink(missing_ok=True)
+        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise TarnhelmError(KEY_FILE_EXISTS) from None
+    except OSError:
+        raise TarnhelmError(STATE_UNSAFE) from None
+    try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         if replace:
-            temporary.replace(path)
-        else:
-            os.link(temporary, path)
-            temporary.unlink()
+            target.replace(path)
         _sync_directory(path.parent)
-    except FileExistsError:
-        temporary.unlink(missing_ok=True)
-        raise TarnhelmError(KEY_FILE_EXISTS) from None
     except OSError:
+        target.unlink(missing_ok=True)
         raise TarnhelmError(STATE_UNSAFE) from None
 
 

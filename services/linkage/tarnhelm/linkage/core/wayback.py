@@ -27,6 +27,8 @@ __all__ = ["STUDY_KINDS", "WayBack"]
 STUDY_KINDS: Final = frozenset({"study_uid", "accession_number", "study_date"})
 """Kinds of value that belong to the study; all others belong to the subject."""
 _TAG_BYTES: Final = 16
+_PADDED_TO: Final = 256
+"""Plaintexts end in spaces up to a multiple of this, so that a record's size does not tell a name's length."""
 
 
 class WayBack:
@@ -97,4 +99,5 @@ class WayBack:
 
 def _encoded(document: dict[str, Any]) -> bytes:
     # ASCII JSON: paths may hold bytes that are no UTF-8, and stay readable as surrogate escapes.
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode("ascii")
+    text = json.dumps(document, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return text.ljust(-(-len(text) // _PADDED_TO) * _PADDED_TO)

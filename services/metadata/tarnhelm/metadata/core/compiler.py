@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tarnhelm.metadata.core.context import ObjectContext
     from tarnhelm.metadata.core.recipe import Recipe
 
-__all__ = ["MARKER_TAGS", "Addition", "RuleCompiler", "RuleTable", "attribute_label"]
+__all__ = ["MARKER_TAGS", "Addition", "RuleCompiler", "RuleTable", "attribute_label", "first_vr"]
 
 #: Written by ``finalise`` from recorded outcomes, never copied from the source (PS3.15 E.1.1).
 MARKER_TAGS: Final = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
@@ -49,6 +49,11 @@ def attribute_label(tag: int, creator: str | None = None) -> str:
             return f'({tag >> 16:04x},"{creator}",{tag & 0xFF:02x})'
         return f"({tag >> 16:04x},xx{tag & 0xFF:02x})" if tag & 0xFFFF > 0xFF else f"({tag >> 16:04x},00xx)"
     return standard.keyword_of(tag) or f"({tag >> 16:04x},{tag & 0xFFFF:04x})"
+
+
+def first_vr(tag: int) -> str:
+    """VR of an attribute in the dictionary, the first of several (``US or SS``), ``UN`` where it has none."""
+    return (standard.vr_of(tag) or "UN").split(" ", 1)[0]
 
 
 class RuleTable(KeyTable):
@@ -92,7 +97,7 @@ class RuleTable(KeyTable):
 
     def vr_of(self, tag: int) -> str:
         """VR in the data dictionary."""
-        return standard.vr_of(tag) or "UN"
+        return first_vr(tag)
 
     def private(self, tag: int, vr: str, creator: str) -> Operation:
         """Compile the rule for a private element whose creator is known."""
@@ -191,7 +196,7 @@ class RuleCompiler:
         if tag == PIXEL_DATA:
             return Operation(OperationCode.PIXELS, (label, "KEEP"), source="structure", reason="pixels are other stages' work")
         if vr == "UN":
-            vr = standard.vr_of(tag) or "UN"
+            vr = first_vr(tag)
         decision = self.recipe.decide(ElementKey((*table.path, PathStep(tag, None)), vr)) if self.recipe else None
         if decision is not None:
             made = self._from_recipe(decision, tag, vr, label)
@@ -200,7 +205,7 @@ class RuleCompiler:
                 last = last.otherwise
             if last.condition is not None:
                 last.otherwise = self._from_profile(table, tag, vr, label)
-            return made
+            return _asking_for_all(made)
         return self._from_profile(table, tag, vr, label)
 
     def resolve_condition(self, operation: Operation, context: ObjectContext, value: str, tag: int, vr: str) -> Operation:
@@ -236,7 +241,7 @@ class RuleCompiler:
                 if not isinstance(rule.selector, TagSelector) or rule.selector.tag.creator is not None:
                     continue
                 tag = rule.selector.tag.value
-                vr = standard.vr_of(tag) or "LO"
+                vr = first_vr(tag) if standard.is_known_attribute(tag) else "LO"
                 decision = Decision(rule.action, rule.value, rule)
                 made.append(Addition(tag, vr, expression_maker(decision, tag, vr), (attribute_label(tag), "ADD")))
             self._added = tuple(sorted(made, key=lambda one: one.tag))
@@ -281,6 +286,10 @@ class RuleCompiler:
         path = tuple(step.tag for step in table.path) + (tag,)
         kind = standard.attribute_type(table.sop_class, path)
         code = resolve(decided.action, kind, iod_known=standard.is_known_iod(table.sop_class))
+        if decided.action == "X/Z/U*":
+            # The table lets a sequence of references go unless the IOD needs it. References are kept instead,
+            # with their UIDs replaced, so that they resolve among the released objects.
+            code = "U"
         row = f"profile {decided.row}"
         reason = decided.reason
         if tag == PATIENT_ID and not table.path:
@@ -379,7 +388,7 @@ class RuleCompiler:
             decision = self.recipe.decide(ElementKey((*table.path, PathStep(tag, creator)), vr))
             if decision is not None:
                 return self._from_recipe(decision, tag, vr, label)
-        safe = standard.safe_private(creator, tag >> 16, tag & 0xFF)
+        safe = standard.safe_private(creator, tag >> 16, tag & 0xFFFF)
         if not self.profile.retain_safe_private or safe is None:
             return Operation(
                 OperationCode.DROP, (f"({tag >> 16:04x},xxxx)", "REMOVE"), source="profile", reason="not on the list of safe private attributes"
@@ -394,6 +403,22 @@ class RuleCompiler:
         if vr in _DATE_VRS:
             return self._shift(label, vr, row, safe.meaning)
         return Operation(OperationCode.COPY, (label, "KEEP"), source=row, reason=safe.meaning)
+
+
+def _asking_for_all(first: Operation) -> Operation:
+    """Let a rule with a condition ask whatever the rules behind it would ask: which one holds is known only later."""
+    asking = []
+    rule = first.otherwise
+    while rule is not None:
+        first.asks_uid = first.asks_uid or rule.asks_uid or rule.code == OperationCode.UID
+        if rule.queries is not None:
+            asking.append(rule.queries)
+        rule = rule.otherwise
+    if asking:
+        if first.queries is not None:
+            asking.append(first.queries)
+        first.queries = lambda decode, raw: [query for ask in asking for query in ask(decode, raw)]
+    return first
 
 
 _CLASS_OF_VR: Final[Mapping[str, str]] = {

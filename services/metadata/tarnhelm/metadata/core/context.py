@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from tarnhelm.metadata.core import standard
 from tarnhelm.metadata.core.pseudo import ObjectContext as SubjectMaterial
 from tarnhelm.metadata.core.pseudo import OddValue
-from tarnhelm.metadata.core.pseudo.normalise import fold
+from tarnhelm.metadata.core.pseudo.normalise import to_ascii
 
 if TYPE_CHECKING:
     from tarnhelm.common.assign import AssignReply, ValueKind
@@ -67,6 +67,7 @@ class ObjectContext:
     """
 
     __slots__ = (
+        "ascii_only",
         "byteorder",
         "charset",
         "cleaner",
@@ -77,6 +78,7 @@ class ObjectContext:
         "pseudo_by_vr",
         "reply",
         "siblings",
+        "study_date",
         "uids",
         "value_groups",
         "values",
@@ -94,7 +96,10 @@ class ObjectContext:
         values: Mapping[tuple[ValueKind, str, str], str],
         variables: Mapping[str, str],
         byteorder: str = "little",
+        study_date: str = "",
     ) -> None:
+        self.study_date = study_date
+        self.ascii_only = charset.encode("é", "LO") is None
         self.byteorder = byteorder
         self.reply = reply
         self.identifiers = identifiers
@@ -119,6 +124,8 @@ class ObjectContext:
                 sex=self.reply.sex,
                 date_offset_days=self.reply.date_offset_days,
                 vr=vr,
+                ascii_only=self.ascii_only,
+                study_date=self.study_date,
                 uids=self.uids,
                 answers=self.values,
                 is_standard=standard.is_standard_uid,
@@ -138,6 +145,7 @@ class ObjectContext:
                 values=self.values,
                 variables=self.variables,
                 byteorder=self.byteorder,
+                study_date=self.study_date,
             )
         found.field_value = self.field_value
         found.value_groups = self.value_groups
@@ -159,7 +167,7 @@ class ObjectContext:
             return text.encode("ascii")
         raw = self.charset.encode(text, vr)
         if raw is None:
-            raw = self.charset.encode(fold(text), vr) or fold(text).encode("ascii", "ignore")
+            raw = to_ascii(text).encode("ascii", "ignore")
         if not raw and text:
             raise OddValue
         return raw

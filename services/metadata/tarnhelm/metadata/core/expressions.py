@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from tarnhelm.metadata.core.makers import fit_text, pseudo_maker, pseudo_queries
 from tarnhelm.metadata.core.pseudo import OddValue, get_class
-from tarnhelm.metadata.core.recipe import ActionName, FunctionCall, PseudoCall, evaluate, jitter_days
-from tarnhelm.metadata.core.recipe.dates import move_dates
+from tarnhelm.metadata.core.recipe import FunctionCall, PseudoCall, new_value
 
 if TYPE_CHECKING:
     from tarnhelm.metadata.core.context import ObjectContext
     from tarnhelm.metadata.core.operations import Maker, Queries
-    from tarnhelm.metadata.core.recipe import Decision, ValueExpr
+    from tarnhelm.metadata.core.recipe import Decision
 
 __all__ = ["ElementView", "asks_uid", "depends_on_value_only", "expression_maker", "expression_queries"]
 
@@ -70,17 +69,14 @@ def asks_uid(decision: Decision) -> bool:
 def expression_maker(decision: Decision, tag: int, vr: str) -> Maker:
     """Maker for ADD, REPLACE, JITTER and PSEUDO."""
     expression = decision.value
-    if decision.action is ActionName.JITTER:
-        return _jitter(expression, tag, vr)
     if isinstance(expression, PseudoCall):
         known = get_class(expression.cls)
         return pseudo_maker(known, known.validate(vr, expression.parameters), vr)
     if expression is None:
         return _empty
-    fixed = expression
 
     def make(context: ObjectContext, raw: bytes) -> bytes | None:
-        made = evaluate(fixed, ElementView(context, context.decode(raw, vr), vr, tag))
+        made = new_value(decision, ElementView(context, context.decode(raw, vr), vr, tag))
         if made is None:
             raise OddValue
         return encode_value(context, made, vr)
@@ -108,22 +104,6 @@ def encode_value(context: ObjectContext, text: str, vr: str) -> bytes:
     size, signed = packed
     order = context.byteorder
     return b"".join(int(part).to_bytes(size, order, signed=signed) for part in text.split("\\") if part)  # type: ignore[arg-type]
-
-
-def _jitter(expression: ValueExpr | None, tag: int, vr: str) -> Maker:
-    """Move a date by days that the recipe names, the same for every subject."""
-
-    def make(context: ObjectContext, raw: bytes) -> bytes | None:
-        text = context.decode(raw, vr)
-        if not text:
-            return b""
-        days = jitter_days(expression, ElementView(context, text, vr, tag)) if expression is not None else None
-        moved = move_dates(text, vr, days) if days is not None else None
-        if moved is None:
-            raise OddValue
-        return context.encode(moved, vr)
-
-    return make
 
 
 def expression_queries(decision: Decision, vr: str) -> Queries | None:

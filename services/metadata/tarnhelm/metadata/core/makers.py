@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tarnhelm.metadata.core.encode import TEXT_LENGTHS
 from tarnhelm.metadata.core.operations import Maker, Queries
 from tarnhelm.metadata.core.pseudo import OddValue, get_class
-from tarnhelm.metadata.core.pseudo.dates import age
+from tarnhelm.metadata.core.pseudo.dates import cap_age
 
 if TYPE_CHECKING:
     from tarnhelm.common.assign import ValueQuery
@@ -90,7 +90,7 @@ def age_maker() -> Maker:
 
     def make(context: ObjectContext, raw: bytes) -> bytes | None:
         text = context.decode(raw, "AS")
-        return "\\".join(age(value) for value in text.split("\\")).encode("ascii") if text else b""
+        return "\\".join(cap_age(value) for value in text.split("\\")).encode("ascii") if text else b""
 
     return make
 

@@ -138,6 +138,7 @@ class Frames:
     parts: list[bytes | memoryview]
     removed: Counter[str]
     extended: ExtendedOffsets | None
+    changed: bool
 
 
 def clean_frames(
@@ -160,4 +161,4 @@ def clean_frames(
         plane_bytes=header.rows * header.columns,
         end_limit=end,
     )
-    return Frames(list(result.parts), result.removed, result.new_extended_offsets)
+    return Frames(list(result.parts), result.removed, result.extended_offsets, result.changed)

@@ -8,13 +8,11 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-from pydicom.datadict import DicomDictionary
-
 from tarnhelm.common.dicom.header import Encoding
 from tarnhelm.common.ids import canonical_digest
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.metadata.core import pseudo, standard
-from tarnhelm.metadata.core.compiler import RuleCompiler
+from tarnhelm.metadata.core.compiler import RuleCompiler, first_vr
 from tarnhelm.metadata.core.operations import Operation, OperationCode
 from tarnhelm.metadata.core.profiles import Profile, combine
 from tarnhelm.metadata.core.recipe import ActionName, Recipe, TagPattern, TagSelector, conflicts, parse_recipe
@@ -151,10 +149,8 @@ def _policy(compiler: RuleCompiler, profile: Profile, recipe: Recipe | None) -> 
     keep: dict[str, list[str]] = {}
     surrogate: dict[str, str] = {}
     table = compiler.root("", Encoding.EXPLICIT_LITTLE)
-    for tag, (vr, *_) in DicomDictionary.items():
-        first = vr.split(" ")[0]
-        if first == "NONE":
-            continue
+    for tag in standard.known_attributes():
+        first = first_vr(tag)
         _enter(f"{tag:08X}", compiler.operation(table, tag, first), first, keep, surrogate)
     for rule in recipe.header_rules if recipe is not None else ():
         selector = rule.selector
@@ -203,7 +199,7 @@ def _enter(
 def _private_keep(profile: Profile, recipe: Recipe | None) -> list[list[Any]]:
     kept: list[list[Any]] = []
     if profile.retain_safe_private:
-        kept.extend([row.group, row.creator, row.element] for row in standard.safe_private_rows())
+        kept.extend([row.group, row.creator, row.element] for row in standard.safe_private_rows().values())
     for rule in recipe.header_rules if recipe is not None else ():
         selector = rule.selector
         if isinstance(selector, TagSelector) and selector.tag.creator is not None and rule.action is not ActionName.REMOVE:

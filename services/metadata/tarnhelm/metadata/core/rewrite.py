@@ -273,6 +273,7 @@ class Rewriter:
                     values=self.values,
                     variables=self.variables,
                     byteorder=parsed.start.encoding.byteorder,
+                    study_date=_uid_text(parsed.scan.facts.get(0x00080020, b"")),
                 ),
             )
         return found
@@ -591,8 +592,8 @@ class Rewriter:
             frames = clean_frames(
                 parsed.view, element.value, element.end, parsed.start.syntax, header, self.limits, extended
             )
-            if frames.removed:
-                state.findings.extend((f"codestream-{name}", "PixelData") for name in frames.removed.elements())
+            state.findings.extend((f"codestream-{name}", "PixelData") for name in frames.removed.elements())
+            if frames.changed:
                 edits.append((element.value, element.end, frames.parts))
             if frames.extended is not None and places is not None:
                 for place, numbers in zip(places, (frames.extended.offsets, frames.extended.lengths), strict=True):

@@ -115,7 +115,10 @@ def inflate(deflated: memoryview, limits: Limits) -> bytes:
         data += engine.flush()
     except zlib.error:
         raise TarnhelmError(errors.BAD_DEFLATE) from None
-    if not engine.eof or engine.unused_data.strip(b"\0"):
+    rest = engine.unused_data
+    # Some writers add the trailer of the gzip format: checksum and length. It says nothing, but is left out.
+    trailer = zlib.crc32(data).to_bytes(4, "little") + (len(data) & 0xFFFFFFFF).to_bytes(4, "little")
+    if not engine.eof or (rest.strip(b"\0") and rest.rstrip(b"\0") != trailer.rstrip(b"\0")):
         raise TarnhelmError(errors.BAD_DEFLATE)
     return data
 

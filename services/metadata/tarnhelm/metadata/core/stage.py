@@ -28,10 +28,11 @@ __all__ = ["MetadataCore", "MetadataConfig", "Plan", "compile_plan", "default_re
 
 #: At most this many pieces go into one system call.
 _PIECES_AT_ONCE: Final = 512
+_DESCRIPTION_TAGS: Final = (0x00081030, 0x0008103E, 0x00181030, 0x00321060, 0x00400254, 0x00185101)
 _GATE_TAGS: Final = (
-    0x00080008, 0x00080016, 0x00080060, 0x00080064, 0x00280301, 0x00280302, 0x0008103E, 0x00081030, 0x00181030,
-    0x00180015, 0x00280002, 0x00280004, 0x00280008, 0x00280010, 0x00280011, 0x00280030, 0x00280100, 0x00280101,
-    0x00180050, 0x00200037,
+    *_DESCRIPTION_TAGS,
+    0x00080008, 0x00080016, 0x00080060, 0x00080064, 0x00280301, 0x00280302, 0x00180015, 0x00280002, 0x00280004, 0x00280008, 0x00280010, 0x00280011, 0x00280030, 0x00280100, 0x00280101,
+    0x00180050, 0x00200037, 0x00181164,
 )  # fmt: skip
 
 
@@ -136,7 +137,8 @@ class MetadataCore:
     def _judge(self, parsed: Parsed) -> _Judged:
         facts = parsed.scan.facts
         has_pixels = any(element.entry.tag in (0x7FE00010, 0x7FE00008, 0x7FE00009) for element in parsed.elements[-4:])
-        key = (*map(facts.get, _GATE_TAGS), b"p" if has_pixels else None)
+        placed = facts.get(0x00200032, b"").count(b"\\") == 2
+        key = (*map(facts.get, _GATE_TAGS), b"p" if has_pixels else None, b"p" if placed else None)
         found = self._judged.get(key)
         if found is None:
             found = self._judged.put(key, self._judge_anew(parsed, has_pixels=has_pixels))
@@ -155,13 +157,14 @@ class MetadataCore:
                 burned_in_annotation=_word(facts, 0x00280301),
                 recognizable_visual_features=_word(facts, 0x00280302),
                 conversion_type=_word(facts, 0x00080064),
-                texts=tuple(_words(facts, 0x00081030) + _words(facts, 0x0008103E) + _words(facts, 0x00181030)),
+                texts=tuple(text for tag in _DESCRIPTION_TAGS for text in _words(facts, tag)),
                 rows=header.rows,
                 columns=header.columns,
                 frames=header.frames,
-                pixel_spacing=_numbers(facts, 0x00280030),
-                slice_thickness=_number(facts, 0x00180050),
-                orientation=_numbers(facts, 0x00200037),
+                pixel_spacing=_pair(_numbers(facts, 0x00280030)) or _pair(_numbers(facts, 0x00181164)),
+                slice_thickness=next(iter(_numbers(facts, 0x00180050)), None),
+                orientation=_numbers(facts, 0x00200037) or None,
+                position=_numbers(facts, 0x00200032) or None,
                 bits_allocated=header.bits_allocated,
                 bits_stored=header.bits_stored,
                 samples_per_pixel=header.samples,
@@ -258,9 +261,8 @@ def _numbers(facts: Mapping[int, bytes], tag: int) -> tuple[float, ...]:
         return ()
 
 
-def _number(facts: Mapping[int, bytes], tag: int) -> float:
-    found = _numbers(facts, tag)
-    return found[0] if found else 0.0
+def _pair(numbers: tuple[float, ...]) -> tuple[float, float] | None:
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None
 
 
 def _write_all(descriptor: int, parts: Sequence[bytes | memoryview], *, hashed: bool) -> str:

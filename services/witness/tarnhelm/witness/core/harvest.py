@@ -24,7 +24,6 @@ Position = tuple[tuple[int, ...], int, bytes]
 """Path of the container, attribute, raw value without padding."""
 
 _BIRTH: Final = frozenset({0x00100030})
-_NAMED: Final = frozenset({b"PN", b"DA", b"DT", b"UI"})
 _PARTICLES: Final = frozenset(
     "van von der den del della des du de da di la le les el al bin ibn ben bint abu st ste mac mc der zu zur dos das ten ter".split()
 )
@@ -36,6 +35,7 @@ _PLACEHOLDERS: Final = frozenset(
     "deidentified deid unidentified unspecified nil na".split()
 )
 _DIGITS: Final = re.compile(r"\d")
+_LONG_DIGITS: Final = re.compile(r"\d{6,}")
 _LINES: Final = re.compile(r"[\r\n^,;\\]+")
 _MAIL: Final = re.compile(r"[\w.+\-]+@[\w\-.]+")
 
@@ -65,7 +65,7 @@ class Harvest:
 def charset_of(parsed: Parsed) -> dict[int, bytes]:
     """Return the Specific Character Set that holds in each container which declares one."""
     return {
-        e[4]: bytes(parsed.buf[e[2] : e[2] + e[3]]).strip(b"\0 ") for e in parsed.elements if e[0] == 0x00080005
+        e[4]: bytes(parsed.buf[e[2] : e[2] + e[3]]).strip(b"\0 ") for e in parsed.named if e[0] == 0x00080005
     }
 
 
@@ -89,9 +89,7 @@ def gather(parsed: Parsed) -> Harvest:
     positions: dict[Position, str] = {}
     uid_positions: list[Position] = []
     by_tag = IDENTIFIER_TAGS
-    for tag, vr, start, length, container in parsed.elements:
-        if not length or (tag not in by_tag and vr not in _NAMED):
-            continue
+    for tag, vr, start, length, container in parsed.named:
         raw = bytes(buf[start : start + length]).rstrip(b"\0 ")
         if not raw:
             continue
@@ -204,7 +202,14 @@ def _id(kind: str, identity: bool, text: str) -> list[tuple[Identifier, tuple[st
     if not digits and not identity:
         return []
     space = 10.0 ** min(digits, 40) * 26.0 ** min(letters, 40)
-    return [(Id(kind, identity, core, split=len(core) != len(folded), space=space), (text.strip(),))]
+    found: list[tuple[Identifier, tuple[str, ...]]] = [
+        (Id(kind, identity, core, split=len(core) != len(folded), space=space), (text.strip(),))
+    ]
+    # A prefix is easily dropped: MRN-4471093 is also known by its number.
+    for run in _LONG_DIGITS.findall(core):
+        if run != core and not is_placeholder(run):
+            found.append((Id(kind, identity, run, split=False, space=10.0 ** min(len(run), 40)), ()))
+    return found
 
 
 def _phrase(kind: str, identity: bool, text: str) -> list[tuple[Identifier, tuple[str, ...]]]:  # noqa: FBT001

@@ -155,15 +155,17 @@ class Id:
 @lru_cache(maxsize=4096)
 def _id_pattern(core: str, split: bool) -> re.Pattern[str]:  # noqa: FBT001
     long = len(core) >= _WHOLE_NUMBER
-    apart = r"[\s\-_./^]{0,2}" if split else (r"[\s\-_./]?" if long else "")
+    apart = r"[\s\-_./^()]{0,3}" if split else (r"[\s\-_./]?" if long else "")
     pieces = [re.escape(core[0])]
     for before, after in zip(core, core[1:], strict=False):
         loose = split or (long and (before.isdigit() or after.isdigit())) or before.isdigit() != after.isdigit()
         pieces.append((apart or r"[\s\-_]?" if loose else "") + re.escape(after))
     body = "".join(pieces)
     if long:
-        ahead = r"(?<!\d)" if core[0].isdigit() else r"(?<![^\W\d_])"
-        behind = r"(?!\d)" if core[-1].isdigit() else r"(?![^\W\d_])"
+        # Eight characters with digits among them are no chance even when letters are glued to them.
+        glued = len(core) >= 8 and not core.isalpha()
+        ahead = r"(?<!\d)" if core[0].isdigit() else "" if glued else r"(?<![^\W\d_])"
+        behind = r"(?!\d)" if core[-1].isdigit() else "" if glued else r"(?![^\W\d_])"
         return re.compile(ahead + body + behind)
     decimal = (r"(?<!\d[.,])", r"(?![.,]\d)" + _UNIT) if core.isdigit() else ("", "")
     return re.compile(r"(?<![^\W_])" + decimal[0] + body + r"(?![^\W_])" + decimal[1])

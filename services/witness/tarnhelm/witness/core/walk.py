@@ -11,10 +11,10 @@ import mmap
 import struct
 import zlib
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from tarnhelm.common.limits import Limits
-from tarnhelm.witness.core.elements import LONG_VRS, PIXEL_TAGS, SHORT_VRS, vr_of
+from tarnhelm.witness.core.elements import IDENTIFIER_TAGS, LONG_VRS, PIXEL_TAGS, SHORT_VRS, TEXT_VRS, vr_of
 
 __all__ = ["Buffer", "Container", "Element", "Fault", "Parsed", "walk"]
 
@@ -31,6 +31,16 @@ _BIG_ENDIAN: Final = b"1.2.840.10008.1.2.2"
 EXPLICIT_LITTLE: Final = b"1.2.840.10008.1.2.1"
 _NATIVE: Final = frozenset({_IMPLICIT, EXPLICIT_LITTLE, _BIG_ENDIAN, _DEFLATED})
 _INFLATE_STEP: Final = 1 << 20
+_NAMED: Final = frozenset({b"DA", b"DT", b"PN", b"UI"})
+_NOTED: Final = frozenset({*IDENTIFIER_TAGS, 0x00080005})
+_PLAIN, _TEXT, _CODED, _ALWAYS = 1, 2, 3, 4
+_SHORT: Final = {
+    vr: _ALWAYS if vr in _NAMED else _TEXT if vr in TEXT_VRS else _CODED if vr in {b"AE", b"CS"} else _PLAIN
+    for vr in SHORT_VRS
+}
+"""How a short VR is noted: never, when it is text, when its attribute identifies, always (person names are both)."""
+_HEADS: Final = {little: tuple(struct.Struct(order + form).unpack_from for form in ("HH2sH", "HHI", "I"))
+                 for little, order in ((True, "<"), (False, ">"))}  # fmt: skip
 
 
 class Fault(Exception):
@@ -68,6 +78,12 @@ class Parsed:
         The top-level pixel data: tag, first byte, bytes; encapsulated ones from the first item to the delimiter.
     fragments
         (first byte, bytes) of every item of encapsulated pixel data, the offset table first.
+    named
+        The elements that may identify somebody, and every Specific Character Set.
+    texts
+        The elements whose bytes follow Specific Character Set.
+    top
+        The elements of the data set itself, by tag; of a source's duplicates the last.
     trailing
         First byte after the data set; equal to the file's size when nothing follows.
     """
@@ -85,9 +101,15 @@ class Parsed:
     pixel: tuple[int, int, int] | None = None
     fragments: list[tuple[int, int]] | None = None
     trailing: int = 0
+    named: list[Element] = field(default_factory=list)
+    texts: list[Element] = field(default_factory=list)
+    top: dict[int, Element] = field(default_factory=dict)
 
     def value(self, tag: int, container: int = 0) -> bytes | None:
         """Return the raw value of an attribute of one container, None where it is absent."""
+        if not container:
+            found = self.top.get(tag)
+            return None if found is None else bytes(self.buf[found[2] : found[2] + found[3]])
         for element in self.elements:
             if element[0] == tag and element[4] == container:
                 return bytes(self.buf[element[2] : element[2] + element[3]])
@@ -107,30 +129,42 @@ class _Walker:
         parsed, strict = self.parsed, self.strict
         buf, out = parsed.buf, parsed.elements
         append = out.append
-        order = "<" if parsed.little else ">"
-        short = struct.Struct(order + "HH2sH").unpack_from
-        plain = struct.Struct(order + "HHI").unpack_from
-        long = struct.Struct(order + "I").unpack_from
-        shorts, longs = SHORT_VRS, LONG_VRS
+        note, note_text = parsed.named.append, parsed.texts.append
+        top = parsed.top if not container else {}
+        short, plain, long = _HEADS[parsed.little]
+        noted, shorts, longs = _NOTED, _SHORT, LONG_VRS
         limit = self.limits.max_elements
+        many = (end - pos) >> 3 > limit - len(out)
         last = -1
         while pos < end:
             if explicit:
                 group, element, vr, length = short(buf, pos)
                 tag = group << 16 | element
                 start = pos + 8
-                if vr in shorts:
-                    pass
-                elif vr in longs:
-                    (length,) = long(buf, start)
-                    start += 4
-                elif group == 0xFFFE:
+                manner = shorts.get(vr)
+                if manner is not None:
+                    # The common case, written out: most of the witness's time is spent in these lines.
+                    pos = start + length
+                    if pos > end:
+                        raise Fault("length", f"{tag:08X}")
+                    top[tag] = row = (tag, vr, start, length, container)
+                    append(row)
+                    if strict and (tag <= last or length & 1):
+                        raise Fault("order" if tag <= last else "odd-length", f"{tag:08X}")
+                    last = tag
+                    if manner != _PLAIN and length:
+                        if manner == _ALWAYS or tag in noted:
+                            note(row)
+                        if manner == _TEXT or vr == b"PN":
+                            note_text(row)
+                    if many and len(out) > limit:
+                        raise Fault("elements", f"{tag:08X}")
+                    continue
+                if group == 0xFFFE:
                     (length,) = long(buf, pos + 4)
-                elif vr.isalpha() and vr.isupper():
+                elif vr in longs or (vr.isalpha() and vr.isupper() and not strict):
                     (length,) = long(buf, start)
                     start += 4
-                    if strict:
-                        raise Fault("vr", f"{tag:08X}")
                 else:
                     raise Fault("vr", f"{tag:08X}")
             else:
@@ -142,17 +176,19 @@ class _Walker:
                 if open_ended and tag == ITEM_END:
                     if length:
                         raise Fault("delimiter", f"{tag:08X}")
-                    return start
+                    return int(start)
                 raise Fault("stray-item", f"{tag:08X}")
             if tag <= last and strict:
                 raise Fault("order", f"{tag:08X}")
             last = tag
             if length == UNDEFINED:
-                append((tag, vr, start, 0, container))
+                top[tag] = row = (tag, vr, start, 0, container)
+                append(row)
                 if tag in PIXEL_TAGS and not container and parsed.encapsulated:
                     pos = self._fragments(tag, start, end)
-                elif vr == b"SQ" or vr == b"UN":
-                    pos = self._sequence(tag, start, end, container, depth, explicit=explicit and vr == b"SQ", open_ended=True)
+                elif vr in {b"SQ", b"UN"}:
+                    inner = explicit and vr == b"SQ"
+                    pos = self._sequence(tag, start, end, container, depth, explicit=inner, open_ended=True)
                 else:
                     raise Fault("undefined-length", f"{tag:08X}")
             else:
@@ -162,16 +198,24 @@ class _Walker:
                 if strict and length & 1:
                     raise Fault("odd-length", f"{tag:08X}")
                 if vr == b"SQ":
-                    append((tag, vr, start, 0, container))
+                    top[tag] = row = (tag, vr, start, 0, container)
+                    append(row)
                     self._sequence(tag, start, pos, container, depth, explicit=explicit, open_ended=False)
                 else:
                     if tag in PIXEL_TAGS and not container:
                         parsed.pixel = (tag, start, length)
-                    append((tag, vr, start, length, container))
+                    top[tag] = row = (tag, vr, start, length, container)
+                    append(row)
+                    if length and (vr in _NAMED or tag in noted):
+                        note(row)
+                    if length and vr in TEXT_VRS:
+                        note_text(row)
                     if vr == b"UN" and length >= 8 and buf[start : start + 4] == _ITEM_LITTLE:
                         self._hidden_sequence(tag, start, pos, container, depth)
             if len(out) > limit:
                 raise Fault("elements", f"{tag:08X}")
+        if last >= 0xFFFE0000:
+            raise Fault("stray-item", f"{last:08X}")
         if pos != end or open_ended:
             raise Fault("truncated", "")
         return pos
@@ -179,13 +223,15 @@ class _Walker:
     def _hidden_sequence(self, tag: int, start: int, end: int, container: int, depth: int) -> None:
         """Look into an UN value that begins like an item; what is none after all stays an opaque value."""
         parsed = self.parsed
-        marks = len(parsed.elements), len(parsed.containers)
+        lists: tuple[list[Any], ...] = (parsed.elements, parsed.containers, parsed.named, parsed.texts)
+        marks = [len(rows) for rows in lists]
         little, parsed.little = parsed.little, True
         strict, self.strict = self.strict, False
         try:
             self._sequence(tag, start, end, container, depth, explicit=False, open_ended=False)
         except (Fault, struct.error):
-            del parsed.elements[marks[0] :], parsed.containers[marks[1] :]
+            for rows, mark in zip(lists, marks, strict=True):
+                del rows[mark:]
         finally:
             parsed.little, self.strict = little, strict
 
@@ -357,4 +403,6 @@ def _after_pixels(parsed: Parsed) -> int:
     """Forget what was half read after the pixel data of a source: rubbish that no viewer shows."""
     _, start, length = parsed.pixel or (0, 0, 0)
     parsed.elements = [element for element in parsed.elements if element[2] <= start]
+    parsed.named = [element for element in parsed.named if element[2] <= start]
+    parsed.top = {tag: element for tag, element in parsed.top.items() if element[2] <= start}
     return start + length

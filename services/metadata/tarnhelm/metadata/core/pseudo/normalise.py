@@ -116,7 +116,9 @@ def _fold_letters(text: str) -> str:
 
 
 def _fold_any(text: str) -> str:
-    text = unicodedata.normalize("NFKD", text.translate(_before()).casefold())
+    # Twice, because a compatibility letter may stand for capitals, and a folded letter for several.
+    for _ in range(2):
+        text = unicodedata.normalize("NFKD", text.translate(_before()).casefold())
     text = _STRIP_MARKS.sub("", text.translate(_before()))
     text = text.translate(_letters(greek=_GREEK_LETTER.search(text) is not None))
     return unicodedata.normalize("NFC", text)
@@ -142,7 +144,7 @@ def to_ascii(text: str) -> str:
 
 
 def _ascii_letter(letter: str) -> str:
-    spelled = _LETTERS.get(letter.casefold(), "")
+    spelled = _LETTERS.get(letter.lower(), "")
     return spelled.capitalize() if letter.isupper() else spelled
 
 

@@ -7,7 +7,7 @@ r"""Recipes: deid's grammar with PSEUDO, read into rules that decide for each at
 
 from tarnhelm.metadata.core.recipe.conflicts import RuleConflict, conflicts
 from tarnhelm.metadata.core.recipe.filters import Filter, FilterLabel, FilterMatch, HeaderView, Region
-from tarnhelm.metadata.core.recipe.functions import FunctionContext, evaluate, holds, jitter_days, registry
+from tarnhelm.metadata.core.recipe.functions import FunctionContext, evaluate, holds, new_value, registry
 from tarnhelm.metadata.core.recipe.groups import FieldGroup, ValueGroup
 from tarnhelm.metadata.core.recipe.parser import parse_recipe
 from tarnhelm.metadata.core.recipe.problems import RecipeError, RecipeProblem, render_problems
@@ -61,7 +61,7 @@ __all__ = [
     "evaluate",
     "evaluate_filters",
     "holds",
-    "jitter_days",
+    "new_value",
     "parse_recipe",
     "registry",
     "render_problems",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tarnhelm.metadata.core.recipe.recipe import Recipe
     from tarnhelm.metadata.core.recipe.rules import Rule
+    from tarnhelm.metadata.core.recipe.selectors import Selector
 
 __all__ = ["RuleConflict", "conflicts"]
 

@@ -19,7 +19,8 @@ __all__ = ["LabelReader"]
 
 _JOINTS: Final = {"+": "and", "||": "or"}
 _CRITERIA: Final = "|".join(sorted(Criterion, key=len, reverse=True))
-_JOINED: Final = re.compile(rf"(?:(?<=[ \t])|^)(\+|\|\|)[ \t]*(?=(?:{_CRITERIA})[ \t])", re.IGNORECASE)
+_JOINED: Final = re.compile(rf"(?:(?<=[ \t])|^)(\+|\|\|)[ \t]*(?=(?:{_CRITERIA})(?:[ \t]|$))", re.IGNORECASE)
+_STRAY_JOINT: Final = re.compile(r"(?:^|[ \t])(\+|\|\|)(?:[ \t]|$)")
 _NUMBERS: Final = re.compile(r"\d{1,6}(?:[ \t]*,[ \t]*\d{1,6}){3}")
 _LARGEST: Final = 65535
 _ALL: Final = 0xFFFF_FFFF
@@ -135,6 +136,10 @@ class LabelReader:
 
     def _compared(self, criterion: Criterion, names: tuple[str, ...], value: Word) -> FilterTest | None:
         quoted = unquote(value.text)
+        if quoted is None and (stray := _STRAY_JOINT.search(value.text)):
+            place = value.place[0], value.place[1] + stray.start(1)
+            self.problems.error(place, f"{stray[1]} joins criteria", "a criterion after it, or quotes around the value")
+            return None
         if criterion in {Criterion.EQUALS, Criterion.NOTEQUALS}:
             options = [quoted] if quoted is not None else value.text.split("|")
             return FilterTest(criterion, names, options=tuple(option.strip().lower() for option in options))

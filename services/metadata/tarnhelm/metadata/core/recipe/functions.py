@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 from tarnhelm.common.errors import RECIPE_VARIABLE, TarnhelmError
 from tarnhelm.metadata.core.recipe.dates import move_dates
 from tarnhelm.metadata.core.recipe.names import describe_tag, plain
-from tarnhelm.metadata.core.recipe.rules import Condition, FunctionCall, Literal, ValueExpr, Variable
+from tarnhelm.metadata.core.recipe.rules import Condition, Decision, FunctionCall, Literal, ValueExpr, Variable
+from tarnhelm.metadata.core.recipe.vocabulary import ActionName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Function", "FunctionContext", "Parameter", "evaluate", "function_names", "holds", "jitter_days", "registry"]
+__all__ = ["Function", "FunctionContext", "Parameter", "evaluate", "function_names", "holds", "new_value", "registry"]
 
 
 class FunctionContext(Protocol):
@@ -95,6 +96,8 @@ class Function:
         By name.
     aliases
         Other names that deid or its documentation use.
+    moves_dates
+        The function may stand after JITTER.
     """
 
     name: str
@@ -103,6 +106,7 @@ class Function:
     test: Callable[[FunctionContext, Mapping[str, str]], bool] | None = None
     parameters: Mapping[str, Parameter] | None = None
     aliases: tuple[str, ...] = ()
+    moves_dates: bool = False
 
 
 _WHOLE: Final = r"[+-]?\d{1,5}"
@@ -241,9 +245,16 @@ def _functions() -> tuple[Function, ...]:
             None,
             {"days": whole, "years": whole},
             ("jitter_timestamp", "jitter_timestamp_func"),
+            moves_dates=True,
         ),
-        Function("shift_date", "The date moved by the secret offset of the subject.", _shift, aliases=("shift",)),
-        Function("remove_day", "The date with the first day of its month.", _first_of_month),
+        Function(
+            "shift_date",
+            "The date moved by the secret offset of the subject.",
+            _shift,
+            aliases=("shift",),
+            moves_dates=True,
+        ),
+        Function("remove_day", "The date with the first day of its month.", _first_of_month, moves_dates=True),
         Function("replace_name", "A surrogate of the class FULL_NAME.", _full_name),
         Function(
             "replace_id", "A surrogate of the class ID_ALPHANUMERICAL.", _subject_id, aliases=("generate_id", "hash")
@@ -292,7 +303,7 @@ def evaluate(expression: ValueExpr, context: FunctionContext) -> str | None:
     Parameters
     ----------
     expression
-        ``Decision.value`` of an ADD, REPLACE or PSEUDO. For JITTER see :func:`jitter_days`.
+        Of an ADD, REPLACE or PSEUDO; see :func:`new_value` for any action.
     context
         The element.
 
@@ -325,10 +336,36 @@ def _variable(expression: Variable, context: FunctionContext) -> str:
     return value
 
 
-def jitter_days(expression: ValueExpr, context: FunctionContext) -> int | None:
-    """Give the days of a JITTER; ``None`` if a variable or a function gave no whole number."""
+def new_value(decision: Decision, context: FunctionContext) -> str | None:
+    """Give what an ADD, REPLACE, PSEUDO or JITTER puts into an element.
+
+    Parameters
+    ----------
+    decision
+        With a value; its condition has been looked at.
+    context
+        The element.
+
+    Returns
+    -------
+    str | None
+        ``None`` if there is no such value, for instance because JITTER met something that is no date: the old
+        value must not stay.
+
+    Raises
+    ------
+    TarnhelmError
+        RCP-002 for a variable without a value.
+    """
+    expression = decision.value
+    if expression is None:
+        raise TypeError(decision.action)
     text = evaluate(expression, context)
-    return int(text) if text is not None and re.fullmatch(_WHOLE, text.strip()) else None
+    if decision.action is not ActionName.JITTER or isinstance(expression, FunctionCall):
+        return text
+    if text is None or not re.fullmatch(_WHOLE, text.strip()):
+        return None
+    return move_dates(context.value, context.vr, int(text))
 
 
 def holds(condition: Condition, context: FunctionContext, groups: Mapping[str, frozenset[str]]) -> bool:

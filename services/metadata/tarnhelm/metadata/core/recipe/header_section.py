@@ -21,7 +21,7 @@ from tarnhelm.metadata.core.recipe.rules import (
     Variable,
 )
 from tarnhelm.metadata.core.recipe.selectors import PathSelector, Selector, TagSelector, ValueGroupSelector
-from tarnhelm.metadata.core.recipe.vocabulary import CLASS_ALIASES, PROTECTED, ActionName, ClassCatalogue
+from tarnhelm.metadata.core.recipe.vocabulary import CLASS_ALIASES, PROTECTED, SECTION_OF, ActionName, ClassCatalogue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +52,9 @@ class HeaderReader:
         """Read one line; ``None`` if it holds a mistake."""
         word = cursor.word()
         action = _action(word.text)
+        if action is None and (home := SECTION_OF.get(word.text.upper())):
+            self.problems.error(word.place, f"{word.text} is no action of %header", f"it in a {home} section")
+            return None
         if action is None:
             near = self.problems.suggest(word.text, ActionName, cutoff=0.5)
             self.problems.error(word.place, f"'{word.text[:60]}' is no action", ", ".join(ActionName), near)
@@ -148,16 +151,18 @@ class HeaderReader:
             )
             self.problems.error(cursor.place(), f"{action} needs a value", hint)
             return None, None
+        place = cursor.place()
         value = self._expression(cursor)
-        if action is ActionName.JITTER and isinstance(value, Literal) and not _DAYS.fullmatch(value.text):
-            self.problems.error(
-                cursor.place(0), "JITTER moves by whole days", "a whole number up to five digits, var: or func:"
-            )
-        if action is ActionName.JITTER and isinstance(value, FunctionCall):
-            self.problems.error(
-                cursor.place(0), "JITTER takes days, and no function gives days", f"REPLACE with func:{value.name}"
-            )
+        if action is ActionName.JITTER:
+            self._check_days(value, place)
         return value, None
+
+    def _check_days(self, value: ValueExpr | None, place: tuple[int, int]) -> None:
+        if isinstance(value, Literal) and not _DAYS.fullmatch(value.text):
+            self.problems.error(place, "JITTER moves by whole days", "a whole number up to five digits, var: or func:")
+        if isinstance(value, FunctionCall) and not registry()[value.name].moves_dates:
+            moving = ", ".join(dict.fromkeys(known.name for known in registry().values() if known.moves_dates))
+            self.problems.error(place, f"{value.name} does not move dates", moving)
 
     def _test(self, cursor: Cursor, action: ActionName) -> FunctionCall | None:
         """Read what may follow REMOVE, BLANK and KEEP: a question to the value."""

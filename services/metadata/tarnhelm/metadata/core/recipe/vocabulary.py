@@ -20,6 +20,7 @@ __all__ = [
     "PROTECTED",
     "PSEUDO_CLASSES",
     "SECTIONS",
+    "SECTION_OF",
     "VALUE_REPRESENTATIONS",
     "ActionName",
     "ClassCatalogue",
@@ -80,6 +81,7 @@ class Criterion(StrEnum):
 
 
 SECTIONS: Final = ("header", "filter", "values", "fields", "labels")
+SECTION_OF: Final = {"LABEL": "%filter", "FIELD": "%values or %fields", "SPLIT": "%values"}
 GROUP_WORDS: Final = ("FIELD", "SPLIT")
 COORDINATE_WORDS: Final = ("coordinates", "keepcoordinates", "ctpcoordinates", "ctpkeepcoordinates")
 EXPANDERS: Final = ("contains", "startswith", "endswith", "except", "allexcept", "select", "fields", "values")

@@ -3,7 +3,14 @@
 The facts lie in ``data`` and are made by ``tools/build_standard.py``; nothing is read before it is asked for.
 """
 
-from tarnhelm.metadata.core.standard.dictionary import is_known_attribute, is_repeating, keyword_of, tag_of, vr_of
+from tarnhelm.metadata.core.standard.dictionary import (
+    is_known_attribute,
+    is_repeating,
+    keyword_of,
+    known_attributes,
+    tag_of,
+    vr_of,
+)
 from tarnhelm.metadata.core.standard.iods import TYPES, attribute_type, is_known_iod, known_sop_classes
 from tarnhelm.metadata.core.standard.load import digest
 from tarnhelm.metadata.core.standard.private import SafePrivate, is_safe_creator, safe_private, safe_private_rows
@@ -37,6 +44,7 @@ __all__ = [
     "is_safe_creator",
     "is_standard_uid",
     "keyword_of",
+    "known_attributes",
     "known_sop_classes",
     "repeating_rules",
     "safe_private",

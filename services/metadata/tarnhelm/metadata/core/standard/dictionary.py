@@ -14,7 +14,7 @@ from tarnhelm.metadata.core.standard.load import table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["is_known_attribute", "is_repeating", "keyword_of", "tag_of", "vr_of"]
+__all__ = ["is_known_attribute", "is_repeating", "keyword_of", "known_attributes", "tag_of", "vr_of"]
 
 _DIGITS: Final = {False: "F", True: "0"}
 
@@ -49,6 +49,11 @@ def _find(tag: int) -> tuple[str, str] | None:
 def is_known_attribute(tag: int) -> bool:
     """Whether PS3.6 defines the tag, retired ones and repeating groups included; private tags never are."""
     return _find(tag) is not None
+
+
+def known_attributes() -> tuple[int, ...]:
+    """Tags of the dictionary, ascending, without the repeating groups."""
+    return tuple(sorted(_entries()[0]))
 
 
 def is_repeating(tag: int) -> bool:

@@ -42,7 +42,7 @@ class HealthNumber:
     jurisdictions: tuple[str, ...]
 
 
-_DIGITS: Final = re.compile(r"(?<![0-9])(?<![0-9]\.)[0-9](?:[ \-\u2013.]?[0-9]){6,}(?![0-9])(?!\.[0-9])")
+_DIGITS: Final = re.compile(r"(?<![^\W_])(?<![0-9]\.)[0-9](?:[ \-\u2013.]?[0-9]){6,}(?![^\W_])(?!\.[0-9])")
 _GROUP: Final = re.compile(r"[0-9]+")
 _QUEBEC: Final = re.compile(r"(?<![^\W_])([A-Z]{4})[ -]?([0-9]{4})[ -]?([0-9]{4})(?![^\W_])", re.IGNORECASE)
 _NORTHWEST: Final = re.compile(r"(?<![^\W_])[NDMT][ -]?[0-9](?:[ -]?[0-9]){6}(?![^\W_])", re.IGNORECASE)
@@ -56,7 +56,7 @@ _LABEL_REACH: Final = 40
 
 # Digits → printed groups → where. Written in one piece the number counts for all of its length.
 _GROUPS: Final[dict[int, dict[tuple[int, ...], tuple[str, ...]]]] = {
-    8: {(4, 4): ("PE",)},
+    8: {},
     9: {(3, 3, 3): ("MB", "NB", "NU", "SK", "YT"), (5, 4): ("AB",)},
     10: {(4, 3, 3): ("BC", "NS", "ON")},
     12: {(3, 3, 3, 3): ("NL",)},

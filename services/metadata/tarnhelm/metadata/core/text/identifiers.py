@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Identifiers"]
 
-_GRAM: Final = INSIDE_NAME
-"""What is looked for inside words has at least this many characters, so its head is a cheap first question."""
+_GRAM: Final = 4
+"""What is looked for over or inside words has at least this many characters: its head is a cheap first question."""
 _SAFE_INSIDE: Final = 7
 """A shorter ID inside a longer number is another number: 123456 is not meant by 9123456."""
 
@@ -100,16 +100,19 @@ class Identifiers:
         words = folded_words(text)
         if not self._whole.isdisjoint(words):
             return True
-        if len(words) > 1 and self._runs(words, first_only=True):
-            return True
-        if "7" in text and any(self._is_glottal(word) for word in words):
-            return True
-        size = len(text)
-        if size >= _GRAM and text.isascii():
-            lower = text.lower()
-            if self._heads.isdisjoint([lower[at : at + _GRAM] for at in range(size - _GRAM + 1)]):
+        squeezed = "".join(words)
+        if len(squeezed) < _GRAM:
+            return not squeezed.isascii() and any(map(self._inside, words))
+        if squeezed.isascii():
+            # Whatever is longer than a word, or inside one, begins with one of these heads.
+            grams = [squeezed[at : at + _GRAM] for at in range(len(squeezed) - _GRAM + 1)]
+            if self._heads.isdisjoint(grams):
                 return False
-        return any(map(self._inside, words))
+        return bool(
+            (len(words) > 1 and self._runs(words, first_only=True))
+            or any(map(self._inside, words))
+            or ("7" in squeezed and any(map(self._is_glottal, words)))
+        )
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Give the positions of all words of ``text`` that spell an own identifier, alone or together."""
@@ -133,10 +136,12 @@ class Identifiers:
         heads, joined, phrases, longest = self._joined_heads, self._joined, self._phrases, self._longest
         count = len(words)
         for first in range(count - 1):
-            word = words[first]
-            if (word + words[first + 1])[:2] not in heads:
+            run = words[first]
+            if len(run) < 2:
+                run += words[first + 1][:1]
+            if run[:2] not in heads:
                 continue
-            run = word
+            run = words[first]
             for stop in range(first + 1, count):
                 run += words[stop]
                 if len(run) > longest:
@@ -151,10 +156,10 @@ class Identifiers:
 
     def _is_glottal(self, word: str) -> bool:
         """Say whether the word is a name once a 7 between letters, an old way to type the glottal stop, is left out."""
-        return "7" in word[1:] and len(word) > _GRAM and word.replace("7", "") in self._whole
+        return "7" in word[1:] and len(word) > INSIDE_NAME and word.replace("7", "") in self._whole
 
     def _inside(self, word: str) -> bool:
-        if len(word) < _GRAM:
+        if len(word) < INSIDE_NAME:
             return not word.isascii() and any(name in word for name in self._wide)
         for number in self._ids_inside:
             at = word.find(number)
@@ -198,7 +203,7 @@ def _build(
         of_place(value, spelled, shortest=2)
     # Dates with a month's name stand in one word too.
     spelled.whole |= {word for word in spelled.joined if len(word) > 4}
-    inside_all = spelled.names_inside | spelled.ids_inside
+    long = spelled.joined | spelled.names_inside | spelled.ids_inside | {p.replace(" ", "") for p in spelled.phrases}
     digest = hashlib.blake2b(digest_size=16)
     for values in (names, ids, dates, places, organisations, extra):
         digest.update("\x1f".join(sorted(values)).encode("utf-8", "surrogatepass") + b"\x1e")
@@ -207,9 +212,9 @@ def _build(
         _whole=frozenset(spelled.whole),
         _joined=frozenset(spelled.joined),
         _phrases=frozenset(spelled.phrases),
-        _names_inside=frozenset(name for name in spelled.names_inside if len(name) >= _GRAM),
+        _names_inside=frozenset(name for name in spelled.names_inside if len(name) >= INSIDE_NAME),
         _ids_inside=frozenset(spelled.ids_inside),
-        _heads=frozenset(word[:_GRAM] for word in inside_all if word.isascii()),
+        _heads=frozenset(word[:_GRAM] for word in long),
         _joined_heads=frozenset({word[:2] for word in spelled.joined} | {p.replace(" ", "")[:2] for p in spelled.phrases}),
         _wide=frozenset(name for name in spelled.names_inside if not name.isascii()),
         _longest=max(map(len, spelled.joined), default=0),

@@ -52,7 +52,8 @@ class FullName(NameClass):
 
 
 def _middle(value: str, names: tuple[str, ...], given: str, draw: int) -> str:
-    source = first_group(value).split("^", 3)[2].strip(" .\0")
+    components = first_group(value).split("^")
+    source = components[2].strip(" .\0") if len(components) > 2 else ""
     if not source:
         return ""
     index = draw % len(names)

@@ -21,8 +21,8 @@ class Time(ShiftedClass):
         {
             "shift": Parameter(
                 "false",
-                "Move the time by the subject's seconds. The value alone wraps at midnight; a rewriter moves it "
-                "together with its date by `shift_pair`, so that the day carries.",
+                "Move the time by the subject's seconds. The value alone wraps at midnight: prefer DATETIME, or a "
+                "program that moves date and time together by `shift_pair`, where the day must carry.",
                 ("true", "false"),
             )
         }

@@ -1,0 +1,89 @@
+# Tarnhelm: every task a person or a machine needs. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+WORKERS ?= 2
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or later"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; set PYTHON=..."; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "the venv module is missing: apt-get install python3-venv"; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+.PHONY: setup
+setup: $(STAMP) ## Make the virtual environment in .venv (again only when pyproject.toml changed)
+
+.PHONY: demo
+demo: $(STAMP) ## Clean a small hospital's worth of DICOM and show what came out
+	$(BIN)/python tools/demo.py build/demo
+
+.PHONY: test
+test: $(STAMP) ## Run the tests (short forms of the long suites)
+	$(PYTEST) -n $(WORKERS) -m "not slow" tests
+
+.PHONY: check
+check: $(STAMP) ## Lint, types, import contracts, protos, generated tables
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/python tools/generate_protos.py --check
+	$(BIN)/python tools/build_lexicon.py --check
+	$(BIN)/python tools/build_words.py --check
+
+.PHONY: format
+format: $(STAMP) ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: protos
+protos: $(STAMP) ## Generate the code of protos/ again
+	$(BIN)/python tools/generate_protos.py
+
+.PHONY: leak-test
+leak-test: $(STAMP) ## The planted corpus in full: no planted string in any byte of any output
+	$(PYTEST) -n $(WORKERS) tests/leak
+
+.PHONY: hostile-test
+hostile-test: $(STAMP) ## Hostile files in full: bombs, nesting, lies about lengths, bit flips
+	$(PYTEST) -n $(WORKERS) tests/hostile
+
+.PHONY: witness-test
+witness-test: $(STAMP) ## The witness in full: what it finds, and its false alarms in 10,000 clean objects
+	$(PYTEST) -n $(WORKERS) tests/unit/witness
+
+.PHONY: dciodvfy-test
+dciodvfy-test: $(STAMP) ## No new dciodvfy error in pydicom's files (installs Debian's dicom3tools)
+	command -v dciodvfy >/dev/null || apt-get install --yes --no-install-recommends dicom3tools
+	$(PYTEST) tests/integration/test_dciodvfy.py
+
+.PHONY: bench
+bench: $(STAMP) ## Speed, memory and leaks beside other tools, in one run (installs them into build/bench-venv)
+	$(BIN)/python -m tests.bench.run
+
+.PHONY: fuzz
+fuzz: $(STAMP) ## Fuzz the element walker and the recipe parser (SECONDS_EACH=60; installs atheris)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3.1'
+	$(BIN)/python tests/hostile/fuzz_header.py -max_total_time=$${SECONDS_EACH:-60}
+	$(BIN)/python tests/hostile/fuzz_recipe.py -max_total_time=$${SECONDS_EACH:-60}
+
+.PHONY: docs
+docs: $(STAMP) ## Build the documentation into site/
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(BIN)/mkdocs build --strict
+
+.PHONY: clean
+clean: ## Remove what was built; keeps the virtual environment
+	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis

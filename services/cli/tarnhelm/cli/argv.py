@@ -1,0 +1,56 @@
+"""The command line of ``deidentify.py``, understood: its spaced ``-d a b c``, its ``-i`` and ``-o``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from tarnhelm.common import errors
+from tarnhelm.common.errors import TarnhelmError
+
+__all__ = ["understood"]
+
+_PROFILES: Final = ("-d", "--profile")
+_OTHER_STAGES: Final = frozenset({"-t", "-s", "-de", "-tw", "-w", "--gpu"})
+_OPENING: Final = ("-i", "-o", "--input", "--output")
+_WITH_RECIPE: Final = frozenset({"clean", "explain"})
+
+
+def understood(arguments: Sequence[str]) -> list[str]:
+    """Rewrite a command line into the one the command parses.
+
+    - ``-d a b c`` becomes ``-d a -d b -d c``, up to the next option, to a word that does not end like a
+      profile's name (``…Opt``, ``…Profile``), or to ``--``;
+    - a line that begins with an option of ``deidentify.py`` gets ``clean`` in front.
+
+    Raises
+    ------
+    TarnhelmError
+        ``RUN-010`` for an option that asks for OCR, defacing or skull stripping.
+    """
+    words = list(arguments)
+    if words and words[0] in (*_OPENING, *_PROFILES, "-v", "-p") and any(word in _OPENING for word in words):
+        words.insert(0, "clean")
+    if not words or words[0] not in _WITH_RECIPE:
+        return words
+    if words[0] == "clean" and _OTHER_STAGES & set(words[: words.index("--") if "--" in words else None]):
+        raise TarnhelmError(errors.FLAG_NEEDS_STAGE)
+    result: list[str] = []
+    in_profiles = False
+    for place, word in enumerate(words):
+        if word == "--":
+            return result + words[place:]
+        if word in _PROFILES:
+            in_profiles = True
+            result.append("-d")
+            continue
+        if in_profiles and (word.startswith("-") or not _is_name(word)):
+            in_profiles = False
+        if in_profiles and result[-1] != "-d":
+            result.append("-d")
+        result.append(word)
+    return result
+
+
+def _is_name(word: str) -> bool:
+    return all(part.endswith(("Opt", "Profile")) for part in word.split(","))

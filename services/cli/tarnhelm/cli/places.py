@@ -1,0 +1,138 @@
+"""Where the command keeps what is private, and which project an OUT belongs to.
+
+Nothing is written into OUT to remember that: the state of a run lies at
+``STATE/gateway/<project id>/<keyed digest of OUT>.sqlite``, so the digest of a folder finds its project.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tarnhelm.common import errors
+from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.gateway.keys import GatewayKeys
+from tarnhelm.gateway.state import SqliteState
+from tarnhelm.linkage.core.projects import state_directory
+
+__all__ = ["Places", "StatePlace", "check_apart", "check_out", "locked"]
+
+REPORT_FOLDER: Final = "report"
+REPORT_FILES: Final = ("objects.jsonl", "objects.csv", "index.html")
+
+
+@dataclass(frozen=True, slots=True)
+class StatePlace:
+    """The state of one project in one OUT."""
+
+    project_id: str
+    path: Path
+
+    def open(self) -> SqliteState:
+        """Open it."""
+        return SqliteState(self.path)
+
+
+class Places:
+    """The private state directory of this user.
+
+    Parameters
+    ----------
+    root
+        Made with mode 0700 where it is missing.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.gateway = root / "gateway"
+
+    @classmethod
+    def of_user(cls) -> Places:
+        """``TARNHELM_STATE``, else the XDG state directory."""
+        return cls(state_directory(os.environ, Path.home()))
+
+    def keys(self) -> GatewayKeys:
+        """The gateway's keys, made at first use."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return GatewayKeys.open(self.gateway)
+
+    def state(self, keys: GatewayKeys, project_id: str, out: Path) -> StatePlace:
+        """Where the state of a project in ``out`` lies."""
+        folder = self.gateway / project_id
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return StatePlace(project_id, folder / f"{keys.place_digest(out)}.sqlite")
+
+    def states_of(self, keys: GatewayKeys, out: Path) -> list[StatePlace]:
+        """States of any project in ``out``."""
+        found = sorted(self.gateway.glob(f"*/{keys.place_digest(out)}.sqlite"))
+        return [StatePlace(path.parent.name, path) for path in found]
+
+    def all_states(self) -> list[StatePlace]:
+        """All states of this user."""
+        return [StatePlace(path.parent.name, path) for path in sorted(self.gateway.glob("*/*.sqlite"))]
+
+
+def check_apart(source: Path, out: Path) -> None:
+    """Refuse IN in OUT and OUT in IN: originals and released objects must not mix."""
+    if not source.exists():
+        raise TarnhelmError(errors.NO_INPUT)
+    inside, outside = source.resolve(), out.resolve()
+    if inside == outside or inside in outside.parents or outside in inside.parents:
+        raise TarnhelmError(errors.OUT_INSIDE_IN)
+
+
+def check_out(out: Path, project_id: str, known: list[StatePlace]) -> None:
+    """Refuse an OUT that holds another project's objects, or anything that is not ours.
+
+    Raises
+    ------
+    TarnhelmError
+        ``RUN-002``, ``RUN-003``.
+    """
+    if any(place.project_id == project_id for place in known):
+        return
+    if known and _holds_anything(out):
+        raise TarnhelmError(errors.OUT_OF_OTHER_PROJECT)
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise TarnhelmError(errors.OUT_UNWRITABLE)
+    reported = _reported_project(out)
+    if reported and reported != project_id:
+        raise TarnhelmError(errors.OUT_OF_OTHER_PROJECT)
+    if _holds_anything(out):
+        raise TarnhelmError(errors.OUT_NOT_EMPTY)
+
+
+def _holds_anything(out: Path) -> bool:
+    return out.is_dir() and any(True for _ in out.iterdir())
+
+
+def _reported_project(out: Path) -> str:
+    """The project that a report in OUT names, on a machine that does not know OUT."""
+    try:
+        with (out / REPORT_FOLDER / REPORT_FILES[0]).open(encoding="utf-8") as stream:
+            head = json.loads(stream.readline(65_536))
+            return str(head.get("project_id", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+@contextmanager
+def locked(place: StatePlace) -> Iterator[None]:
+    """Hold the one lock of an OUT; raises ``GTW-005`` if another run has it."""
+    fd = os.open(place.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise TarnhelmError(errors.STATE_LOCKED) from None
+        yield
+    finally:
+        os.close(fd)

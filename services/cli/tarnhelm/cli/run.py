@@ -1,0 +1,359 @@
+"""One run of the pump: project, plan, state, pools, witness, report, put together."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from tarnhelm.cli.places import REPORT_FOLDER, Places, StatePlace, check_apart, check_out, locked
+from tarnhelm.cli.progress import RunProgress
+from tarnhelm.cli.report import RunFacts, write_report
+from tarnhelm.cli.services import Prepared, Recipe, Services
+from tarnhelm.common import errors
+from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.common.ids import canonical_digest
+from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
+from tarnhelm.common.sandbox import Dispatcher
+from tarnhelm.gateway.keys import GatewayKeys
+from tarnhelm.gateway.local_stage import LocalJudge, LocalStage, PoolPlan
+from tarnhelm.gateway.plan import Plan, RunCounts
+from tarnhelm.gateway.pump import Parts, Pump, recover
+from tarnhelm.gateway.record import RunRecord
+from tarnhelm.gateway.sources import Source, SourceWalk
+from tarnhelm.gateway.state import SqliteState
+from tarnhelm.gateway.workspace import Workspace
+from tarnhelm.linkage.core.projects import Project, RunPins
+from tarnhelm.linkage.local import LocalLinkage
+
+__all__ = ["CleanRequest", "CleanResult", "Entries", "clean", "run_entries"]
+
+_SURROGATE_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CleanRequest:
+    """What the user asked for."""
+
+    source: Path
+    out: Path
+    recipe: Recipe
+    project: str = ""
+    workers: int = 0
+    dry_run: bool = False
+    sample: int = 0
+    report: Path | None = None
+    resume: bool = False
+    accept_unchecked_pixels: bool = False
+    limits: Limits = DEFAULT_LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class CleanResult:
+    """What became of it."""
+
+    counts: RunCounts
+    project: Project
+    report: Path
+    seconds: float
+    interrupted: bool
+    conflicts: tuple[str, ...]
+    totals: dict[str, int]
+
+
+Entries = Callable[[SqliteState, SourceWalk, GatewayKeys], Iterator[Source]]
+"""Gives the sources of a run; ``clean`` walks IN, the quarantine gives single entries."""
+
+
+def clean(request: CleanRequest, services: Services, places: Places) -> CleanResult:
+    """Clean IN into OUT.
+
+    Raises
+    ------
+    TarnhelmError
+        Whatever keeps the run from starting, or ends it.
+    """
+    check_apart(request.source, request.out)
+    prepared = services.prepare(request.recipe, request.limits)
+    keys = places.keys()
+    linkage = LocalLinkage(places.root)
+    known = places.states_of(keys, request.out)
+    project = _project(request, linkage, known)
+    check_out(request.out, project.id, known)
+    project = _pinned(linkage, project, prepared, dry_run=request.dry_run)
+
+    def entries(_state: SqliteState, walk: SourceWalk, _keys: GatewayKeys) -> Iterator[Source]:
+        return iter(walk)
+
+    return run_entries(request, services, places, project, prepared, entries)
+
+
+def run_entries(
+    request: CleanRequest,
+    services: Services,
+    places: Places,
+    project: Project,
+    prepared: Prepared,
+    entries: Entries,
+) -> CleanResult:
+    """Run the pump over ``entries`` and write the report."""
+    keys = places.keys()
+    begun = time.monotonic()
+    place = places.state(keys, project.id, request.out) if not request.dry_run else None
+    lock: AbstractContextManager[None] = locked(place) if place else _unlocked()
+    with lock:
+        state = place.open() if place else SqliteState(None)
+        try:
+            return _run(_Run(request, services, places, project, prepared, keys, state, begun), entries)
+        finally:
+            state.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    request: CleanRequest
+    services: Services
+    places: Places
+    project: Project
+    prepared: Prepared
+    keys: GatewayKeys
+    state: SqliteState
+    begun: float
+
+
+def _run(run: _Run, entries: Entries) -> CleanResult:
+    request, state = run.request, run.state
+    plan = _plan(run)
+    _check_plan(state, plan)
+    recover(state)
+    facts = _facts(run, plan)
+    started = time.time()
+    state.put_run(_record(run, plan, facts, started, 0.0))
+    state.flush()
+    if not request.dry_run:
+        _make_out(request.out)
+    workspace = _workspace(run)
+    try:
+        walk = SourceWalk((request.source,), workspace.folder, request.limits)
+        files, total = walk.count()
+        if not files:
+            raise TarnhelmError(errors.NO_INPUT)
+        sources = _sampled(entries(state, walk, run.keys), request.sample, files)
+        with RunProgress(min(files, request.sample or files), total) as progress:
+            counts, interrupted = _pump(run, plan, workspace, sources, progress)
+    finally:
+        workspace.remove()
+    facts = replace(facts, finished=time.time(), interrupted=interrupted)
+    state.put_run(_record(run, plan, facts, started, facts.finished))
+    state.flush()
+    folder = request.report or request.out / REPORT_FOLDER
+    write_report(folder, state, facts)
+    totals = {str(key): count for key, count in state.counts().items()}
+    return CleanResult(
+        counts, run.project, folder, time.monotonic() - run.begun, interrupted, run.prepared.conflicts, totals
+    )
+
+
+def _pump(
+    run: _Run, plan: Plan, workspace: Workspace, sources: Iterator[Source], progress: RunProgress
+) -> tuple[RunCounts, bool]:
+    request, services = run.request, run.services
+    loop = Dispatcher()
+    cleaners, judges = _shares(request.workers)
+    witness = services.witness(run.prepared, request.limits)
+    assigner = LocalLinkage(run.places.root).assigner(run.project.label)
+    stage = LocalStage(
+        "metadata",
+        PoolPlan(services.metadata_factory, run.prepared.config, cleaners, request.limits),
+        assigner,
+        loop,
+    )
+    judge = LocalJudge(PoolPlan(services.witness_factory, witness.config, judges, request.limits), loop)
+    try:
+        pump = Pump(
+            plan,
+            Parts(
+                store=run.state,
+                stages={"metadata": stage},
+                judge=judge,
+                verify=witness.verify,
+                keys=run.keys,
+                workspace=workspace,
+                out=request.out,
+                dispatcher=loop,
+                seal_paths=lambda pairs: assigner.record_paths(plan.run_id, pairs),
+                flush_links=assigner.flush,
+                tick=progress,
+            ),
+        )
+        with _draining(pump):
+            counts = pump.run(sources)
+        return counts, pump.stopped
+    finally:
+        stage.pool.close(drain=False)
+        judge.pool.close(drain=False)
+        assigner.close()
+        loop.stop()
+
+
+def _shares(workers: int) -> tuple[int, int]:
+    """Cleaners and witnesses of ``-p N``; without it one of each per two cores, at least one."""
+    if workers > 0:
+        return workers, workers
+    cores = len(os.sched_getaffinity(0))
+    return max(1, cores // 2), max(1, cores // 2)
+
+
+@contextmanager
+def _draining(pump: Pump) -> Iterator[None]:
+    """The first Ctrl-C finishes what is in flight, the second one ends at once; both can be resumed."""
+
+    def on_signal(_number: int, _frame: object) -> None:
+        if pump.stopped:
+            raise KeyboardInterrupt
+        pump.stop()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _unlocked() -> Iterator[None]:
+    yield
+
+
+# --- project and plan --------------------------------------------------------------------------------------
+
+
+def _project(request: CleanRequest, linkage: LocalLinkage, known: list[StatePlace]) -> Project:
+    if request.project:
+        return linkage.projects.get(request.project)
+    if request.resume:
+        if not known:
+            raise TarnhelmError(errors.NOTHING_TO_RESUME)
+        return linkage.projects.get(known[-1].project_id)
+    if known and request.out.is_dir() and any(request.out.iterdir()):
+        raise TarnhelmError(errors.OUT_OF_OTHER_PROJECT)
+    return linkage.create_anonymous()
+
+
+def _pinned(linkage: LocalLinkage, project: Project, prepared: Prepared, *, dry_run: bool) -> Project:
+    if dry_run:
+        return project
+    pins = RunPins(
+        recipe_digest=prepared.recipe_digest,
+        profiles=prepared.profiles,
+        standard_edition=prepared.edition,
+        surrogate_version=_SURROGATE_VERSION,
+    )
+    return linkage.projects.pin(project.label, pins)
+
+
+def _plan(run: _Run) -> Plan:
+    request = run.request
+    digest = canonical_digest({"plan": run.prepared.digest, "stages": ["metadata"], "version": _version()})
+    return Plan(
+        project=run.project.id,
+        digest=digest,
+        policy_digest=run.prepared.policy_digest,
+        run_id=secrets.token_hex(8),
+        accept_unchecked_pixels=request.accept_unchecked_pixels,
+        dry_run=request.dry_run,
+        resume=request.resume,
+        limits=request.limits,
+    )
+
+
+def _check_plan(state: SqliteState, plan: Plan) -> None:
+    """An OUT is made by one policy: released objects of two would not go together."""
+    for run in state.runs():
+        document = json.loads(run.document)
+        if document.get("policy_digest") != plan.policy_digest and any(True for _ in state.manifest()):
+            raise TarnhelmError(errors.OUT_OF_OTHER_PLAN)
+
+
+def _facts(run: _Run, plan: Plan) -> RunFacts:
+    return RunFacts(
+        run_id=plan.run_id,
+        project=run.project.label,
+        project_id=run.project.id,
+        revision=run.project.revision,
+        version=_version(),
+        plan_digest=plan.digest,
+        policy_digest=plan.policy_digest,
+        recipe_name=Path(run.request.recipe.name).name if run.request.recipe.text is None else "given",
+        recipe_digest=run.prepared.recipe_digest,
+        profiles=run.prepared.profiles,
+        methods=run.prepared.methods,
+        conflicts=run.prepared.conflicts,
+        edition=run.prepared.edition,
+        who_can_reidentify=LocalLinkage(run.places.root).who_can_reidentify(run.project.label),
+        accept_unchecked_pixels=run.request.accept_unchecked_pixels,
+        dry_run=run.request.dry_run,
+        sample=run.request.sample,
+        started=time.time(),
+        outcome_keys=(plan.outcome_key(accepted=False), plan.outcome_key(accepted=True)),
+    )
+
+
+def _record(run: _Run, plan: Plan, facts: RunFacts, started: float, finished: float) -> RunRecord:
+    request = run.request
+    options: dict[str, Any] = {
+        "source": str(request.source.resolve()),
+        "out": str(request.out.resolve()),
+        "report": str(request.report.resolve()) if request.report else "",
+        "recipe": asdict(request.recipe),
+        "workers": request.workers,
+        "project": run.project.label,
+    }
+    sealed = run.keys.seal(json.dumps(options).encode(), plan.run_id)
+    return RunRecord(plan.run_id, started, finished, json.dumps(facts.document()), sealed)
+
+
+def _make_out(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        raise TarnhelmError(errors.OUT_UNWRITABLE) from None
+
+
+def _workspace(run: _Run) -> Workspace:
+    name = run.keys.place_digest(run.request.out)
+    if run.request.dry_run:
+        scratch = run.places.gateway / "dry"
+        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Workspace(scratch, run.places.gateway, name)
+    return Workspace(run.request.out, run.places.gateway, name)
+
+
+def _sampled(sources: Iterator[Source], sample: int, files: int) -> Iterator[Source]:
+    """``sample`` files spread over all of IN (all without a sample)."""
+    if not sample or sample >= files:
+        yield from sources
+        return
+    chosen = frozenset(random.SystemRandom().sample(range(files), sample))
+    for place, source in enumerate(sources):
+        if place in chosen:
+            yield source
+        elif source.temporary:
+            source.path.unlink(missing_ok=True)
+
+
+def _version() -> str:
+    try:
+        return version("tarnhelm")
+    except PackageNotFoundError:
+        return "unpacked"

@@ -1,0 +1,152 @@
+"""The parts the command puts together: the one place that knows all services by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tarnhelm.common.limits import Limits
+from tarnhelm.gateway.verdict import SignedVerdict
+
+__all__ = ["Prepared", "Recipe", "Services", "TarnhelmServices", "WitnessParts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the user asked for: a recipe, profiles, or neither (then the default recipe)."""
+
+    text: str | None = None
+    name: str = "default"
+    profiles: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A recipe compiled, and what pool, witness, project and report need of it.
+
+    Attributes
+    ----------
+    config
+        For the metadata workers; may be pickled.
+    policy
+        JSON for the witness.
+    """
+
+    config: Any
+    digest: str
+    policy: Mapping[str, Any]
+    policy_digest: str
+    recipe_digest: str
+    profiles: tuple[str, ...]
+    methods: tuple[tuple[str, str], ...]
+    conflicts: tuple[str, ...]
+    edition: str = ""
+    variables: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessParts:
+    """Configuration of the witness's workers (with the signing key, which is nowhere else) and the check."""
+
+    config: Any
+    verify: Callable[[SignedVerdict], bool]
+
+
+class Services(Protocol):
+    """What the command needs of the services; tests hand in others."""
+
+    metadata_factory: str
+    witness_factory: str
+
+    def prepare(self, recipe: Recipe, limits: Limits) -> Prepared:
+        """Compile; raises TarnhelmError with all mistakes of the recipe."""
+        ...
+
+    def witness(self, prepared: Prepared, limits: Limits) -> WitnessParts:
+        """Make a key pair for one run."""
+        ...
+
+    def explain(self, path: Path, recipe: Recipe, limits: Limits) -> list[tuple[str, str, str, str, str, str]]:
+        """Rows of path, name, VR, action, source, reason for one file."""
+        ...
+
+    def default_recipe(self) -> str:
+        """Text of the recipe that runs without ``-r`` and ``-d``."""
+        ...
+
+
+class TarnhelmServices:
+    """The real services. Imports are inside: ``tarnhelm --help`` shall not load tables."""
+
+    metadata_factory = "tarnhelm.cli.workers:make_metadata"
+    witness_factory = "tarnhelm.cli.workers:make_witness"
+
+    def prepare(self, recipe: Recipe, limits: Limits) -> Prepared:
+        """Compile recipe and profiles."""
+        from tarnhelm.metadata.core.plan import compile_plan  # noqa: PLC0415
+
+        config = _config(recipe, limits)
+        plan = compile_plan(config)
+        return Prepared(
+            config=config,
+            digest=plan.digest,
+            policy=plan.policy,
+            policy_digest=str(plan.policy["digest"]),
+            recipe_digest=plan.recipe_digest or plan.profile_digest,
+            profiles=plan.profile_names,
+            methods=plan.method_codes,
+            conflicts=plan.conflicts,
+            edition=plan.edition,
+            variables=plan.variables,
+        )
+
+    def witness(self, prepared: Prepared, limits: Limits) -> WitnessParts:
+        """Make the run's signing key; its private half goes to the witness's workers only."""
+        from tarnhelm.witness.core import signed_bytes  # noqa: PLC0415
+
+        key = Ed25519PrivateKey.generate()
+        public = key.public_key()
+        raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+
+        def verify(verdict: SignedVerdict) -> bool:
+            message = signed_bytes(verdict.object_id, verdict.policy_digest, verdict.output_sha256, verdict.clean)
+            try:
+                public.verify(bytes.fromhex(verdict.signature), message)
+            except (InvalidSignature, ValueError):
+                return False
+            return verdict.clean == (not verdict.code) and verdict.clean == (not verdict.findings)
+
+        return WitnessParts((json.dumps(dict(prepared.policy)), raw, limits), verify)
+
+    def explain(self, path: Path, recipe: Recipe, limits: Limits) -> list[tuple[str, str, str, str, str, str]]:
+        """Explain one file."""
+        from tarnhelm.metadata.core.explain import explain_file  # noqa: PLC0415
+
+        rows = explain_file(path, _config(recipe, limits))
+        return [(row.path, row.name, row.vr, row.action, row.source, row.reason) for row in rows]
+
+    def default_recipe(self) -> str:
+        """Text of the default recipe."""
+        from tarnhelm.metadata.core.plan import default_recipe  # noqa: PLC0415
+
+        return default_recipe()
+
+
+def _config(recipe: Recipe, limits: Limits) -> Any:
+    from tarnhelm.metadata.core.plan import MetadataConfig  # noqa: PLC0415
+
+    return MetadataConfig(
+        recipe_text=recipe.text,
+        recipe_name=recipe.name,
+        profiles=recipe.profiles,
+        variables=dict(recipe.variables),
+        limits=limits,
+    )

@@ -1,0 +1,208 @@
+"""The verdict: one judgement of one object's bytes, signed.
+
+Clean means that all of it was understood and nothing was found. Whatever the witness cannot read, whatever goes wrong
+inside it, whatever exceeds a limit is not clean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cryptography.exceptions import InvalidSignature
+
+from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
+from tarnhelm.witness.core.finding import IDENTIFIER, PIXELS, STRUCTURE, UID, UNDECIDED, Finding, merged
+from tarnhelm.witness.core.harvest import gather
+from tarnhelm.witness.core.needles import NeedleCache
+from tarnhelm.witness.core.pixels import Mask, compare_pixels
+from tarnhelm.witness.core.scan import Scan
+from tarnhelm.witness.core.structure import check_structure
+from tarnhelm.witness.core.walk import Buffer, Fault, Parsed, walk
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+    from tarnhelm.witness.core.policy import Policy
+
+__all__ = ["Verdict", "Witness", "signed_bytes", "verify_verdict"]
+
+_IN_MEMORY: Final = 64 << 20
+_ORDER: Final = (IDENTIFIER, UID, PIXELS, STRUCTURE, UNDECIDED)
+_OBJECT_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_DOMAIN: Final = b"tarnhelm witness verdict v1\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the witness says of one object.
+
+    Attributes
+    ----------
+    clean
+        All of the result was understood and nothing was found.
+    code
+        Empty when clean, else the gravest code among the findings.
+    findings
+        Codes, positions and classes; never a value.
+    output_sha256
+        64 hex digits over the judged bytes, computed by the witness itself.
+    signature
+        64 bytes of Ed25519 over :func:`signed_bytes`.
+    """
+
+    object_id: str
+    clean: bool
+    code: str
+    findings: tuple[Finding, ...]
+    policy_digest: str
+    output_sha256: str
+    output_bytes: int
+    signature: bytes
+
+
+def signed_bytes(object_id: str, policy_digest: str, output_sha256: str, clean: bool) -> bytes:  # noqa: FBT001
+    """Return the message that a verdict's signature covers.
+
+    Each field stands behind its length, so that no two verdicts share a message.
+    """
+    fields = [object_id.encode(), policy_digest.encode(), output_sha256.encode(), b"clean" if clean else b"not clean"]
+    return _DOMAIN + b"".join(struct.pack(">I", len(field)) + field for field in fields)
+
+
+def verify_verdict(public_key: Ed25519PublicKey, verdict: Verdict) -> bool:
+    """Tell whether a verdict carries the witness's signature over its own fields."""
+    message = signed_bytes(verdict.object_id, verdict.policy_digest, verdict.output_sha256, verdict.clean)
+    try:
+        public_key.verify(verdict.signature, message)
+    except InvalidSignature:
+        return False
+    return verdict.clean == (not verdict.code) and verdict.clean == (not verdict.findings)
+
+
+class Witness:
+    """Judges results under one policy.
+
+    Parameters
+    ----------
+    policy
+        What may stay where.
+    signing_key
+        The only key a witness has.
+    limits
+        Bounds on what it reads.
+    needles
+        Compiled needles to share between the witnesses of one process; by default its own.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        signing_key: Ed25519PrivateKey,
+        limits: Limits = DEFAULT_LIMITS,
+        needles: NeedleCache | None = None,
+    ) -> None:
+        self._policy = policy
+        self._key = signing_key
+        self._limits = limits
+        self._needles = needles or NeedleCache()
+
+    def judge(
+        self, source: Path | bytes, result: Path | bytes, object_id: str, masks: tuple[Mask, ...] = ()
+    ) -> Verdict:
+        """Judge one result against its source.
+
+        Parameters
+        ----------
+        source, result
+            Files or their bytes; only the result's exact bytes are vouched for.
+        object_id
+            Opaque, 1 to 128 printable characters.
+        masks
+            Rectangles that a stage reports to have painted over.
+
+        Returns
+        -------
+        Verdict
+            Signed, clean or not. Trouble inside the witness is a verdict too (``WIT-004``); only a result that cannot
+            be read at all is not, since there is nothing to sign.
+
+        Raises
+        ------
+        OSError
+            The result cannot be opened.
+        ValueError
+            ``object_id`` is none.
+        """
+        if not _OBJECT_ID.fullmatch(object_id):
+            raise ValueError("object_id")
+        with _opened(result) as after:
+            digest = hashlib.sha256(after).hexdigest()
+            try:
+                with _opened(source) as before:
+                    findings = merged(self._examine(before, after, masks))
+            except Exception:  # noqa: BLE001 - whatever went wrong, the object is not vouched for
+                findings = (Finding(UNDECIDED, "result", "error"),)
+            return self._signed(object_id, findings, digest, len(after))
+
+    def _examine(self, before: Buffer, after: Buffer, masks: tuple[Mask, ...]) -> Iterator[Finding]:
+        source = _walked(before, self._limits, strict=False)
+        if isinstance(source, Finding):
+            yield source
+            return
+        result = _walked(after, self._limits, strict=True)
+        if isinstance(result, Finding):
+            yield result
+            return
+        if len(result.buf) - (result.pixel or (0, 0, 0))[2] > self._limits.max_header_bytes:
+            yield Finding(UNDECIDED, "result", "header-too-large")
+            return
+        wanted, present = gather(source), gather(result)
+        yield from check_structure(source, result, self._policy)
+        findings, regions = compare_pixels(source, result, masks)
+        yield from findings
+        scan = Scan(source, result, (wanted, present), self._policy, regions)
+        yield from scan.findings(self._needles.get(wanted.values))
+
+    def _signed(self, object_id: str, findings: tuple[Finding, ...], digest: str, size: int) -> Verdict:
+        clean = not findings
+        codes = {finding.code for finding in findings}
+        code = next((code for code in _ORDER if code in codes), "")
+        message = signed_bytes(object_id, self._policy.digest, digest, clean)
+        signature = self._key.sign(message)
+        return Verdict(object_id, clean, code, findings, self._policy.digest, digest, size, signature)
+
+
+def _walked(buf: Buffer, limits: Limits, *, strict: bool) -> Parsed | Finding:
+    try:
+        return walk(buf, limits, strict=strict)
+    except Fault as fault:
+        if strict:
+            return Finding(STRUCTURE, fault.position or "result", fault.reason)
+        return Finding(UNDECIDED, fault.position or "source", fault.reason)
+    except TarnhelmError:
+        return Finding(UNDECIDED, "result" if strict else "source", "limit")
+
+
+@contextmanager
+def _opened(given: Path | bytes) -> Iterator[Buffer]:
+    """Read a small file whole and map a large one."""
+    if isinstance(given, bytes):
+        yield given
+        return
+    with given.open("rb", buffering=0) as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        if size <= _IN_MEMORY:
+            yield file.read()
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            yield mapped

@@ -1,0 +1,235 @@
+"""``python -m tests.bench.run``: all contestants over the same generated CT files, in one run.
+
+Writes a table into ``docs/reference/benchmarks.md`` (between its markers) and the figures as JSON. Each contestant
+runs in a process of its own. CPU seconds of a file: those of N files less those of one file, by N - 1, so that the
+start of an interpreter does not count; the best of several rounds, because noise only adds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench.ct_files import PLANTED, SIZES, USEFUL, make_files
+from tests.bench.measure import Cost, measure
+from tests.bench.score import Score, score
+from tests.bench.table import flat_section, machine, write_page
+from tests.leak.corpus.manifest import Manifest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
+PACKAGES = ("dicom-anonymizer==2.1.0", "dicognito==0.19.0", "deid==0.4.13", "dcmanon==0.3.1", "python-gdcm==3.2.6")
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One row: how it is called, and whether its results are judged."""
+
+    name: str
+    label: str
+    command: Callable[[Path, Path], list[str]]
+    present: Callable[[], bool]
+    judged: bool = True
+
+
+def contestants(venv: Path, work: Path) -> list[Contestant]:
+    """All rows in the order of the table."""
+    python = venv / "bin" / "python"
+
+    def driver(name: str, interpreter: str) -> Callable[[Path, Path], list[str]]:
+        return lambda source, target: [interpreter, str(HERE / "drivers.py"), name, str(source), str(target)]
+
+    def ours(mode: str) -> Callable[[Path, Path], list[str]]:
+        return lambda source, target: [sys.executable, str(HERE / "tarnhelm_driver.py"), mode, str(source), str(target), str(work / "state")]
+
+    def has(module: str) -> Callable[[], bool]:
+        return lambda: python.exists() and subprocess.run([str(python), "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
+
+    def has_ours(mode: str) -> Callable[[], bool]:
+        return lambda: subprocess.run([sys.executable, str(HERE / "tarnhelm_driver.py"), mode, "--probe"], capture_output=True, check=False).returncode == 0
+
+    gdcm = str(venv / "bin" / "gdcmanon") if (venv / "bin" / "gdcmanon").exists() else (shutil.which("gdcmanon") or "")
+    certificate = work / "gdcm.pem"
+    return [
+        Contestant("copy", "file copy", driver("copy", sys.executable), lambda: True),
+        Contestant("rewriter", "**Tarnhelm**, rewriter alone, no hashing", ours("rewriter"), has_ours("rewriter")),
+        Contestant("hashes", "**Tarnhelm**, rewriter and both hashes", ours("hashes"), has_ours("hashes"), judged=False),
+        Contestant("witness", "**Tarnhelm**, rewriter, both hashes and witness", ours("witness"), has_ours("witness")),
+        Contestant("command", "**Tarnhelm**, the whole command, `-p 1`", ours("command"), has_ours("command")),
+        Contestant("dcmanon", "dcmanon 0.3.1 (Rust)", driver("dcmanon", str(python)), has("dcmanon")),
+        Contestant(
+            "gdcmanon", "gdcmanon (C++)",
+            lambda source, target: [gdcm, "-e", "-c", str(certificate), "-r", "--continue", "-i", str(source), "-o", str(target)],
+            lambda: bool(gdcm) and make_certificate(certificate),
+        ),
+        Contestant("pydicom-undecoded", "pydicom read and write, undecoded", driver("pydicom-undecoded", sys.executable), lambda: True, judged=False),
+        Contestant("pydicom-decoded", "pydicom read and write, all decoded", driver("pydicom-decoded", sys.executable), lambda: True, judged=False),
+        Contestant("dicom-anonymizer", "dicom-anonymizer 2.1.0", driver("dicom-anonymizer", str(python)), has("dicomanonymizer")),
+        Contestant("dicognito", "dicognito 0.19.0", driver("dicognito", str(python)), has("dicognito")),
+        Contestant("deid", "deid 0.4.13", driver("deid", str(python)), has("deid")),
+    ]  # fmt: skip
+
+
+def make_certificate(path: Path) -> bool:
+    """A throw-away certificate: gdcmanon encrypts what it replaces to it."""
+    if path.exists():
+        return True
+    openssl = shutil.which("openssl")
+    if not openssl:
+        return False
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=bench", "-days", "2", "-keyout", f"{path}.key", "-out", str(path)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def make_venv(venv: Path) -> None:
+    """Install the other tools, each by itself: one that fails makes one row empty."""
+    if (venv / "bin" / "python").exists():
+        return
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    for package in PACKAGES:
+        subprocess.run([str(venv / "bin" / "pip"), "install", "--quiet", package], check=False)
+
+
+def time_one(each: Contestant, single: Path, many: Path, target: Path, log: Path, rounds: int) -> tuple[Cost, float]:
+    """(cost over all files, CPU seconds a file)."""
+    best: Cost | None = None
+    start = float("inf")
+    for _ in range(rounds):
+        for folder in (single, many):
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir()
+            cost = measure(each.command(folder, target), log)
+            if folder is single:
+                start = min(start, cost.cpu_seconds)
+            elif best is None or cost.cpu_seconds < best.cpu_seconds:
+                best = cost
+    if best is None:
+        raise ValueError(rounds)
+    count = sum(1 for _ in many.iterdir())
+    return best, max(best.cpu_seconds - start, 1e-6) / max(1, count - 1)
+
+
+def race(size: str, count: int, rounds: int, rows: list[Contestant], work: Path, only: set[str]) -> tuple[dict[str, dict[str, Any]], Manifest]:
+    """All contestants over files of one size."""
+    folder = work / size.replace(" ", "") / "in"
+    print(f"making {count} files of {size}", flush=True)
+    manifest = make_files(folder, count, size)
+    single = folder.parent / "one"
+    single.mkdir(exist_ok=True)
+    shutil.copyfile(folder / "ct_00000.dcm", single / "ct_00000.dcm")
+    results: dict[str, dict[str, Any]] = {}
+    for each in rows:
+        if only and each.name not in only:
+            continue
+        if not each.present():
+            results[each.name] = {"label": each.label, "absent": True}
+            continue
+        target = work / "out" / each.name
+        target.parent.mkdir(exist_ok=True)
+        cost, seconds = time_one(each, single, folder, target, work / f"{each.name}.log", rounds)
+        row: dict[str, Any] = {"label": each.label, "files_per_cpu_second": 1 / seconds, "peak_rss_mib": cost.peak_rss_mib, "code": cost.code}
+        row["wall_seconds"] = cost.wall_seconds
+        if each.judged and each.name != "copy" and size == "16 KB":
+            row["score"] = asdict(judge_results(target, manifest))
+            row["witness_finds"] = witness_finds(folder, target)
+        if cost.code not in {0, 1}:
+            row["tail"] = cost.tail
+        results[each.name] = row
+        print(f"{size:>7}  {each.label:<52} {1 / seconds:>9,.0f} files/CPU-s {cost.peak_rss_mib:>6.0f} MiB {row.get('score', '')}", flush=True)
+        shutil.rmtree(target, ignore_errors=True)
+    return results, manifest
+
+
+def judge_results(target: Path, manifest: Manifest) -> Score:
+    """The score of a folder."""
+    return score(target, manifest)
+
+
+def witness_finds(source: Path, target: Path) -> dict[str, Any] | None:
+    """What the witness says of another tool's output: objects condemned, findings by code; None where it is absent."""
+    command = [sys.executable, str(HERE / "tarnhelm_driver.py"), "verdicts", str(source), str(target), ""]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def flat(count: int, work: Path) -> dict[str, Any] | None:
+    """Peak and resident memory of the rewriter over many files, sampled while it runs."""
+    folder = work / "flat"
+    one = work / "16KB" / "in"
+    names = sorted(one.iterdir())
+    folder.mkdir(exist_ok=True)
+    for index in range(count):
+        target = folder / f"f_{index:06d}.dcm"
+        if not target.exists():
+            os.link(names[index % len(names)], target)
+    out = work / "flat-out"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    command = [sys.executable, str(HERE / "tarnhelm_driver.py"), "witness", str(folder), str(out), str(work / "state")]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    samples: list[tuple[int, float]] = []
+    while child.poll() is None:
+        time.sleep(0.25)
+        try:
+            pages = int(Path(f"/proc/{child.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError, ValueError):
+            break
+        samples.append((sum(1 for _ in os.scandir(out)), pages * os.sysconf("SC_PAGE_SIZE") / 2**20))
+    code = child.wait()
+    shutil.rmtree(folder)
+    shutil.rmtree(out)
+    if code != 0 or not samples:
+        return None
+    tenth = [rss for done, rss in samples if done >= count // 10]
+    return {"files": count, "rss_after_a_tenth_mib": tenth[0] if tenth else samples[0][1], "rss_at_the_end_mib": samples[-2][1] if len(samples) > 1 else samples[-1][1], "samples": samples[:: max(1, len(samples) // 40)]}
+
+
+def main() -> int:
+    """Run and write."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.run", description=__doc__.splitlines()[0])
+    parser.add_argument("-n", "--files", type=int, default=1000, help="files of 16 KB; a fifth as many of 513 KB (default 1000)")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of which the best counts (default 2)")
+    parser.add_argument("--only", default="", help="contestants to run, separated by commas")
+    parser.add_argument("--flat", type=int, default=10_000, help="files for the memory curve, 0 for none (default 10000)")
+    parser.add_argument("--tools-venv", type=Path, default=ROOT / "build" / "bench-venv", help="environment of the other tools, made if missing")
+    parser.add_argument("--work", type=Path, default=None, help="folder for files and results (default: a temporary one)")
+    parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench.json", help="figures")
+    parser.add_argument("--page", type=Path, default=PAGE, help="page whose table is replaced")
+    options = parser.parse_args()
+    make_venv(options.tools_venv)
+    only = {name for name in options.only.split(",") if name}
+    with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
+        work = options.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
+        rows = contestants(options.tools_venv.absolute(), work)
+        sizes = {}
+        for size in SIZES:
+            count = options.files if size == "16 KB" else max(20, options.files // 5)
+            sizes[size], _ = race(size, count, options.rounds, rows, work, only)
+        curve = flat(options.flat, work) if options.flat and (not only or "witness" in only) else None
+    document = {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine(), "python": platform.python_version(),
+        "files": options.files, "planted": PLANTED, "useful": len(USEFUL), "sizes": sizes, "flat": curve,
+    }  # fmt: skip
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(document, indent=1))
+    write_page(options.page, document)
+    print(flat_section(document))
+    print(f"table: {options.page}\nfigures: {options.json}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
