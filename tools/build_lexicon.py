@@ -10,6 +10,8 @@ The other files are written by hand. The lexicon is frozen data: a new pydicom o
 somebody runs this and commits the difference.
 """
 
+# ruff: noqa: SIM905 - vocabularies read better as lines of words
+
 from __future__ import annotations
 
 import argparse
@@ -17,8 +19,11 @@ import importlib
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 LEXICON = ROOT / "services/metadata/tarnhelm/metadata/core/text/lexicon"
@@ -26,7 +31,22 @@ NAMES = ROOT / "tests/unit/metadata/text/common_names.txt"
 BY_HAND = ("english.txt", "french.txt", "abbreviations.txt")
 EPONYMS = ("eponyms.txt", "eponyms_in_context.txt")
 
-LOCALES = ("en", "en_GB", "en_IE", "en_IN", "en_US", "es_MX", "fr_CA", "fr_FR", "fr_QC", "it_IT", "pt_PT", "de_DE", "pl_PL", "vi_VN")
+LOCALES = (
+    "en",
+    "en_GB",
+    "en_IE",
+    "en_IN",
+    "en_US",
+    "es_MX",
+    "fr_CA",
+    "fr_FR",
+    "fr_QC",
+    "it_IT",
+    "pt_PT",
+    "de_DE",
+    "pl_PL",
+    "vi_VN",
+)
 SHORT_NAMES = "an chan chen cheng cho choi chow chung ha han ho hu huang hui jin kang kim kwan kwok lai lam lau le lee leung li liang lim lin liu lo lu luo ma min ng nguyen pan park pham phan shen singh so sun tam tan tang tran truong tse vo vu wang wei wong wu xu yang ye yee yu yuen yun zhang zhao zheng zhou zhu".split()
 
 # Context groups that name animals, their breeders and people's roles, not what an image shows.
@@ -43,7 +63,9 @@ GEOGRAPHY = frozenset(
 def fold(word: str) -> str:
     """Lower case, without accents."""
     plain = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(letter for letter in plain if not unicodedata.combining(letter)).replace("œ", "oe").replace("æ", "ae")
+    return (
+        "".join(letter for letter in plain if not unicodedata.combining(letter)).replace("œ", "oe").replace("æ", "ae")
+    )
 
 
 def read_words(path: Path) -> list[str]:

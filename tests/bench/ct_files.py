@@ -1,17 +1,16 @@
 """The files of the benchmark: CT images of one patient in two studies 45 days apart, 89 planted strings in each.
 
-All files have the same structure; only words, UIDs and pixels differ. Each refers to the one before it.
+Series of a hundred slices, as scanners make them: the texts are those of the series, while instance UIDs, numbers,
+positions and pixels differ from slice to slice. Each slice refers to the one before it.
 """
 
 from __future__ import annotations
 
 import random
 from datetime import timedelta
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-
 from tests.leak.corpus.carriers import phantom
 from tests.leak.corpus.draft import Draft
 from tests.leak.corpus.images import IMAGES, build_image
@@ -21,9 +20,13 @@ from tests.leak.corpus.people import cast
 from tests.leak.corpus.places_sequences import refer_to
 from tests.leak.corpus.plan import INTERVAL_DAYS, plant, write_draft
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 __all__ = ["PLANTED", "SIZES", "USEFUL", "make_files"]
 
 PLANTED: Final = 89
+SLICES: Final = 100
 SIZES: Final = {"16 KB": (75, 64), "513 KB": (506, 512)}
 """Rows and columns that bring a file to 16 and 513 KiB."""
 
@@ -54,8 +57,18 @@ def make_files(folder: Path, count: int, size: str, seed: int = 7) -> Manifest:
         visit = int(index >= count // 2)
         day = subject.first_study + timedelta(days=INTERVAL_DAYS * visit)
         stem = f"1.2.826.0.1.3680043.9.7433.{subject.patient_id}.{day:%Y%m%d}"
-        uids = {"study": stem, "series": f"{stem}.{index // 100}", "sop": f"{stem}.{index // 100}.{index + 1}", "frame": f"{stem}.0"}
-        entry = FileEntry(f"ct_{index:05d}.dcm", 1001 + index, "CT", Expected.RELEASED, subject.key, syntax="explicit", uids=uids)
+        uids = {
+            "study": stem,
+            "series": f"{stem}.{index // SLICES}",
+            "sop": f"{stem}.{index // SLICES}.{index + 1}",
+            "frame": f"{stem}.0",
+        }
+        # The same words in every slice of a series: a header that changes from slice to slice is nobody's.
+        rng = random.Random(f"{seed} {index // SLICES}")
+        coin = Coiner(rng)
+        entry = FileEntry(
+            f"ct_{index:05d}.dcm", 1001 + index, "CT", Expected.RELEASED, subject.key, syntax="explicit", uids=uids
+        )
         draft = Draft(subject, entry, rng, coin, day)
         build_image(draft, IMAGES["CT"], "explicit", 0, (8, 8))
         plant(draft, list(PLACES))

@@ -5,6 +5,7 @@ Modes: ``rewriter`` (no hashing), ``hashes`` (sha256 of source and output), ``wi
 by its exit code whether the parts are there.
 """
 
+# ruff: noqa: T201  (answers on stdout)
 from __future__ import annotations
 
 import json
@@ -27,6 +28,7 @@ def configuration() -> Any:
 def witness_of() -> Any:
     """A witness under the policy of the same plan, with a key of its own."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     from tarnhelm.metadata.core.stage import compile_plan
     from tarnhelm.witness.core.policy import Policy
     from tarnhelm.witness.core.verdict import Witness
@@ -69,10 +71,9 @@ def clean(source: Path, target: Path, state: Path, *, hashes: bool, witness: boo
 def command(source: Path, target: Path, state: Path) -> int:
     """``tarnhelm clean``: its workers are children, and count."""
     os.environ["TARNHELM_STATE"] = str(state)
+    program = str(Path(sys.executable).with_name("tarnhelm"))
     arguments = [part for name in PROFILES for part in ("-d", name)]
-    return os.spawnv(
-        os.P_WAIT, sys.executable, [sys.executable, "-m", "tarnhelm.cli.main", "clean", str(source), str(target / "out"), "-p", "1", *arguments]
-    )
+    return os.spawnv(os.P_WAIT, program, [program, "clean", str(source), str(target / "out"), "-p", "1", *arguments])  # noqa: S606
 
 
 def verdicts(source: Path, target: Path) -> int:
@@ -95,7 +96,11 @@ def probe(mode: str) -> int:
     """0 if the parts of a mode can be imported."""
     import importlib.util
 
-    wanted = {"command": ["tarnhelm.cli.main"], "verdicts": ["tarnhelm.witness.core.verdict"], "witness": ["tarnhelm.witness.core.verdict"]}
+    wanted = {
+        "command": ["tarnhelm.cli.main"],
+        "verdicts": ["tarnhelm.witness.core.verdict"],
+        "witness": ["tarnhelm.witness.core.verdict"],
+    }
     try:
         if mode != "command":
             configuration()

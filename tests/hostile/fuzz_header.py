@@ -9,24 +9,35 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tarnhelm.common.dicom.header import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Element, KeyTable, Walker, read_start
+from tarnhelm.common.dicom.header import (
+    DEFLATED,
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    Element,
+    KeyTable,
+    Walker,
+    read_start,
+)
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import Limits
 
 __all__ = ["check"]
 
-KNOWN = frozenset({EXPLICIT_LITTLE, EXPLICIT_BIG, IMPLICIT_LITTLE, DEFLATED, "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.5"})
+KNOWN = frozenset(
+    {EXPLICIT_LITTLE, EXPLICIT_BIG, IMPLICIT_LITTLE, DEFLATED, "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.5"}
+)
 LIMITS = Limits(max_elements=5_000, max_depth=16, max_frames=1_000)
 
 
 class PlainTable(KeyTable):
     """Knows of an element what its header says."""
 
-    def payload(self, tag: int, vr: str) -> str:
+    def payload(self, tag: int, vr: str) -> str:  # noqa: ARG002
         """The VR."""
         return vr
 
-    def nested(self, tag: int, encoding) -> KeyTable:
+    def nested(self, tag: int, encoding) -> KeyTable:  # noqa: ARG002
         """The same table where the items are written alike."""
         return self if encoding is self.encoding else PlainTable(encoding)
 

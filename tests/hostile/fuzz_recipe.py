@@ -6,18 +6,23 @@ that comes out is then asked for decisions, filters and its digest.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import sys
 
-from tarnhelm.metadata.core.recipe import (
-    ElementKey,
-    PathStep,
-    RecipeError,
-    evaluate_filters,
-    parse_recipe,
-    render_problems,
-)
+ATHERIS = importlib.import_module("atheris") if importlib.util.find_spec("atheris") else None
+
+# Only the parser is instrumented: with all of pydicom instrumented it runs six times slower.
+with ATHERIS.instrument_imports(include=["tarnhelm.metadata.core.recipe"]) if ATHERIS else contextlib.nullcontext():
+    from tarnhelm.metadata.core.recipe import (
+        ElementKey,
+        PathStep,
+        RecipeError,
+        evaluate_filters,
+        parse_recipe,
+        render_problems,
+    )
 
 KEYS = (
     ElementKey((PathStep(0x0010_0010),), "PN"),
@@ -47,13 +52,11 @@ def fuzz_one(data: bytes) -> None:
 
 def main() -> int:
     """Run the fuzzer; without atheris say so and end well."""
-    if importlib.util.find_spec("atheris") is None:
+    if ATHERIS is None:
         sys.stderr.write("skipped: atheris is not installed\n")
         return 0
-    atheris = importlib.import_module("atheris")
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, fuzz_one)
-    atheris.Fuzz()
+    ATHERIS.Setup(sys.argv, fuzz_one)
+    ATHERIS.Fuzz()
     return 0
 
 

@@ -5,7 +5,25 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-__all__ = ["DEFLATED", "ITEM_END", "JPEG", "RLE", "SEQUENCE_END", "UNDEFINED", "el", "encapsulated", "even", "implicit", "item", "joined", "meta", "parts", "small_file", "uid", "with_part"]
+__all__ = [
+    "DEFLATED",
+    "ITEM_END",
+    "JPEG",
+    "RLE",
+    "SEQUENCE_END",
+    "UNDEFINED",
+    "el",
+    "encapsulated",
+    "even",
+    "implicit",
+    "item",
+    "joined",
+    "meta",
+    "parts",
+    "small_file",
+    "uid",
+    "with_part",
+]
 
 EXPLICIT: Final = "1.2.840.10008.1.2.1"
 IMPLICIT: Final = "1.2.840.10008.1.2"
@@ -17,12 +35,13 @@ CT: Final = "1.2.840.10008.5.1.4.1.1.2"
 LONG: Final = (b"OB", b"OW", b"SQ", b"UN", b"UT", b"UC", b"UR", b"OF")
 
 
-
 def el(tag: int, vr: str, value: bytes, length: int | None = None) -> bytes:
     """An element, explicit little endian; the length may lie."""
     size = len(value) if length is None else length
     head = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr.encode()
-    return head + (b"\0\0" + struct.pack("<I", size) if vr.encode() in LONG else struct.pack("<H", size & 0xFFFF)) + value
+    return (
+        head + (b"\0\0" + struct.pack("<I", size) if vr.encode() in LONG else struct.pack("<H", size & 0xFFFF)) + value
+    )
 
 
 def implicit(tag: int, value: bytes, length: int | None = None) -> bytes:
@@ -76,7 +95,9 @@ def parts(rows: int = 4, columns: int = 4, frames: int = 1, stored: int = 12) ->
         (0x00280101, "US", struct.pack("<H", stored)), (0x00280102, "US", struct.pack("<H", stored - 1)), (0x00280103, "US", struct.pack("<H", 0)),
     ):  # fmt: skip
         made[tag] = el(tag, vr, value)
-    made[0x7FE00010] = el(0x7FE00010, "OW", bytes(range(rows * columns * 2 % 256)) if rows * columns < 128 else bytes(32))
+    made[0x7FE00010] = el(
+        0x7FE00010, "OW", bytes(range(rows * columns * 2 % 256)) if rows * columns < 128 else bytes(32)
+    )
     return made
 
 

@@ -4,9 +4,9 @@
 the pool of the command bounds it.
 """
 
+# ruff: noqa: T201  (answers on stdout)
 from __future__ import annotations
 
-import dataclasses
 import json
 import resource
 import sys
@@ -55,7 +55,7 @@ def main() -> None:
     if not linkage.projects.list():
         linkage.create("hostile")
     assigner = linkage.assigner("hostile")
-    core = make_core(dataclasses.replace(MetadataConfig()))
+    core = make_core(MetadataConfig())
     bound_memory(int(sys.argv[2]))
     resource.setrlimit(resource.RLIMIT_STACK, (8 * MIB, 8 * MIB))
     print("ready", flush=True)

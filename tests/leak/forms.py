@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Scanner", "byte_forms"]
 
@@ -103,7 +105,9 @@ class Scanner:
         words = wide[:-3] | wide[1:-2] << np.uint32(8) | wide[2:-1] << np.uint32(16) | wide[3:] << np.uint32(24)
         for at in np.flatnonzero(self._table[self._slots(words)]).tolist():
             for pattern in self._heads.get(low[at : at + 4], ()):
-                if low.startswith(pattern.form, at) and not (pattern.whole_number and _inside_number(low, at, len(pattern.form))):
+                if low.startswith(pattern.form, at) and not (
+                    pattern.whole_number and _inside_number(low, at, len(pattern.form))
+                ):
                     yield pattern.index, at
 
 
@@ -114,10 +118,14 @@ def _inside_number(data: bytes, at: int, length: int) -> bool:
     """
     end = at + length
     if data[end : end + 1].isdigit():
-        next_tag = data[end + 1 : end + 2] == b"\0" and (data[end + 4 : end + 6].isalpha() or data[end + 6 : end + 8] == b"\0\0")
+        next_tag = data[end + 1 : end + 2] == b"\0" and (
+            data[end + 4 : end + 6].isalpha() or data[end + 6 : end + 8] == b"\0\0"
+        )
         if not next_tag:
             return True
     if data[at - 1 : at].isdigit():
-        big_length = data[at - 2 : at - 1] == b"\0" and (data[at - 4 : at - 2].isalpha() or data[at - 4 : at - 1] == b"\0\0\0")
+        big_length = data[at - 2 : at - 1] == b"\0" and (
+            data[at - 4 : at - 2].isalpha() or data[at - 4 : at - 1] == b"\0\0\0"
+        )
         return not big_length
     return False

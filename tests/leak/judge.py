@@ -6,15 +6,17 @@ It knows nothing of the cleaner: no import of it, no report of it. The same func
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.leak.corpus.manifest import Expected, FileEntry, Keep, Manifest, Match
 from tests.leak.forms import Scanner
 from tests.leak.reading import Output, bare_stream, frames_of, inflated, parse, value_at, walk_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 __all__ = [
     "Leak", "Terms", "changed_pixels", "leaks_in", "lost_values", "moved_dates", "placed_leaks", "private_faults",
@@ -59,7 +61,7 @@ class PlantScanner:
     scanner: Scanner | None = None
 
 
-def scanner_of(manifest: Manifest, terms: Terms = Terms()) -> PlantScanner:  # noqa: B008  (frozen)
+def scanner_of(manifest: Manifest, terms: Terms = Terms()) -> PlantScanner:
     """A scanner for all strings that may stand nowhere."""
     seen: dict[tuple[str, str], tuple[str, bool]] = {}
     for entry in manifest.files:
@@ -106,7 +108,9 @@ def placed_leaks(outputs: Iterable[Output], terms: Terms) -> list[Leak]:
             continue
         names = {}
         for plant in output.entry.plants:
-            allowed = plant.kind in terms.allowed or (plant.kind == "age" and "rtnPatCharsOpt" in terms.profiles and plant.text < "090Y")
+            allowed = plant.kind in terms.allowed or (
+                plant.kind == "age" and "rtnPatCharsOpt" in terms.profiles and plant.text < "090Y"
+            )
             if plant.match is not Match.PLACE or allowed or (plant.kind == "date" and terms.dates == "kept"):
                 continue
             if _same(value_at(output.dataset, plant.path), plant.text):
@@ -244,7 +248,11 @@ def private_faults(outputs: Iterable[Output], terms: Terms) -> list[str]:
         for path, keep in safe.items():
             if retain and not _equal(shown(value_at(output.dataset, path)), keep.value):
                 faults.append(f"{output.path} {path}: safe, and gone")
-        faults.extend(f"{output.path} {path}: a decoy, and kept" for path in (output.entry.decoys if output.entry else ()) if value_at(output.dataset, path) is not None)
+        faults.extend(
+            f"{output.path} {path}: a decoy, and kept"
+            for path in (output.entry.decoys if output.entry else ())
+            if value_at(output.dataset, path) is not None
+        )
         private = [path for path, element in walk_values(output.dataset) if element.tag.is_private]
         if private and not (retain and safe):
             faults.append(f"{output.path}: {len(private)} private attributes stayed")
@@ -285,7 +293,7 @@ def changed_pixels(outputs: Iterable[Output], corpus: Path) -> list[str]:
 
 
 def _masked(frame: bytes, ds: Any) -> bytes:
-    big = not ds.is_little_endian if hasattr(ds, "is_little_endian") and ds.is_little_endian is not None else False
+    big = ds.original_encoding[1] is False
     mask = (1 << ds.BitsStored) - 1
     order = "big" if big else "little"
     words = (int.from_bytes(frame[at : at + 2], order) & mask for at in range(0, len(frame), 2))

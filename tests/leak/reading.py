@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import warnings
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
 
-from tests.leak.corpus.manifest import FileEntry, Manifest
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.leak.corpus.manifest import FileEntry, Manifest
 
 __all__ = ["Output", "inflated", "read_outputs", "value_at", "walk_values"]
 
@@ -65,7 +67,9 @@ def read_outputs(folder: Path, manifest: Manifest) -> list[Output]:
             continue
         ds = parse(data)
         number = ds.get("InstanceNumber")
-        found.append(Output(path.relative_to(folder).as_posix(), data, ds, by_serial.get(int(number)) if number else None))
+        found.append(
+            Output(path.relative_to(folder).as_posix(), data, ds, by_serial.get(int(number)) if number else None)
+        )
     return found
 
 

@@ -7,12 +7,21 @@ import shutil
 import pytest
 from pydicom import dcmread
 from pydicom.uid import generate_uid
-
 from tests.leak.corpus.manifest import Expected, Match
 from tests.leak.corpus.places_file import PLACES
 from tests.leak.judge import (
-    Terms, changed_pixels, leaks_in, lost_values, moved_dates, placed_leaks, private_faults, references, scanner_of, split_subjects,
-    tree_blobs, unaccounted,
+    Terms,
+    changed_pixels,
+    leaks_in,
+    lost_values,
+    moved_dates,
+    placed_leaks,
+    private_faults,
+    references,
+    scanner_of,
+    split_subjects,
+    tree_blobs,
+    unaccounted,
 )  # fmt: skip
 from tests.leak.reading import read_outputs
 
@@ -33,7 +42,9 @@ def test_a_copy_leaks_in_every_place(copied):
     leaks = leaks_in(scanner_of(manifest), tree_blobs(out))
     placed_only = {"old-age", "unused-bits"}
     assert {leak.place for leak in leaks} >= set(PLACES) - placed_only
-    assert {plant.text for e in manifest.files for plant in e.plants if plant.match is not Match.PLACE and e.iod != "litter"} <= {leak.text for leak in leaks}
+    assert {
+        plant.text for e in manifest.files for plant in e.plants if plant.match is not Match.PLACE and e.iod != "litter"
+    } <= {leak.text for leak in leaks}
 
 
 def test_a_copy_leaks_short_names_and_dates_by_place(copied):
@@ -134,8 +145,18 @@ def test_one_patient_as_two_is_seen(copied, tmp_path):
 
 def test_a_name_in_a_report_is_seen(corpus):
     _, manifest = corpus
-    name = next(p.text for e in manifest.files if e.subject == "cyrillic" for p in e.plants if p.kind == "name" and not p.text.isascii())
+    name = next(
+        p.text
+        for e in manifest.files
+        if e.subject == "cyrillic"
+        for p in e.plants
+        if p.kind == "name" and not p.text.isascii()
+    )
     found = scanner_of(manifest)
-    for text in (f'{{"error": "bad value {name}"}}'.encode(), ascii(name)[1:-1].encode(), name.upper().encode("iso8859-5")):
+    for text in (
+        f'{{"error": "bad value {name}"}}'.encode(),
+        ascii(name)[1:-1].encode(),
+        name.upper().encode("iso8859-5"),
+    ):
         assert leaks_in(found, [("report", text)]) != []
     assert leaks_in(found, [("report", b"12 of 40 objects released; LI")]) == []

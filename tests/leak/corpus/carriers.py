@@ -82,7 +82,7 @@ def rle_frame(planes: list[bytes]) -> bytes:
     return table + b"".join(segments)
 
 
-def _picture(colour: bool, index: int) -> Image.Image:
+def _picture(index: int, *, colour: bool) -> Image.Image:
     gray = (phantom(48, 64, index / 10) >> 3).clip(0, 255).astype(np.uint8)
     return Image.fromarray(np.stack([gray, gray // 2, 255 - gray], axis=-1) if colour else gray)
 
@@ -90,7 +90,7 @@ def _picture(colour: bool, index: int) -> Image.Image:
 def jpeg_frame(*, colour: bool, index: int) -> bytes:
     """Baseline JPEG without application segments of its own."""
     stream = io.BytesIO()
-    _picture(colour, index).save(stream, "JPEG", quality=85)
+    _picture(index, colour=colour).save(stream, "JPEG", quality=85)
     return stream.getvalue()
 
 
@@ -126,11 +126,19 @@ def as_htj2k(stream: bytes) -> bytes:
     return stream[: size + 4] + rsiz + stream[size + 6 : after] + cap + stream[after:]
 
 
-MPEG2: Final = bytes.fromhex("000001b30400301312ffffe018000001b5148200010000000001b8000800400000010000 0ffff8000001b58ffff34180000001011374be".replace(" ", ""))
-H264: Final = bytes.fromhex("0000000167640029acd940780227e5c05a808080a0000000016 8ebe3cb22c00000000165888400".replace(" ", ""))
+MPEG2: Final = bytes.fromhex(
+    "000001b30400301312ffffe018000001b5148200010000000001b8000800400000010000 0ffff8000001b58ffff34180000001011374be".replace(
+        " ", ""
+    )
+)
+H264: Final = bytes.fromhex(
+    "0000000167640029acd940780227e5c05a808080a0000000016 8ebe3cb22c00000000165888400".replace(" ", "")
+)
 
 
-def carrier(syntax: str, *, colour: bool = False, frames: int = 1, deep: bool = True, rows: int = 64, columns: int = 64) -> Carrier:
+def carrier(
+    syntax: str, *, colour: bool = False, frames: int = 1, deep: bool = True, rows: int = 64, columns: int = 64
+) -> Carrier:
     """Pixels in a transfer syntax of ``wire.SYNTAXES``; ``deep`` asks for 12 bits of 16."""
     if syntax in {"mpeg2", "mpeg4"}:
         stream = (MPEG2 if syntax == "mpeg2" else H264) + bytes(range(7, 250)) * 3
@@ -143,7 +151,9 @@ def carrier(syntax: str, *, colour: bool = False, frames: int = 1, deep: bool = 
         return replace(base, frames=base.frames * frames)
     if syntax == "jpeg":
         made = tuple(jpeg_frame(colour=colour, index=index) for index in range(frames))
-        return Carrier(48, 64, 3 if colour else 1, 8, 8, "YBR_FULL_422" if colour else "MONOCHROME2", made, encapsulated=True)
+        return Carrier(
+            48, 64, 3 if colour else 1, 8, 8, "YBR_FULL_422" if colour else "MONOCHROME2", made, encapsulated=True
+        )
     slices = [phantom(rows, columns, -0.9 + 1.8 * index / max(1, frames)) for index in range(frames)]
     if colour:
         pictures = [np.stack([s >> 3, s >> 4, 255 - (s >> 3)], axis=-1).astype(np.uint8) for s in slices]
@@ -155,6 +165,10 @@ def carrier(syntax: str, *, colour: bool = False, frames: int = 1, deep: bool = 
         made = tuple(rle_frame([p.tobytes()]) for p in flat) if syntax == "rle" else tuple(p.tobytes() for p in flat)
         return Carrier(rows, columns, 1, 8, 8, "MONOCHROME2", made, encapsulated=syntax == "rle")
     if syntax == "rle":
-        made = tuple(rle_frame([(s >> 8).astype(np.uint8).tobytes(), (s & 255).astype(np.uint8).tobytes()]) for s in slices)
+        made = tuple(
+            rle_frame([(s >> 8).astype(np.uint8).tobytes(), (s & 255).astype(np.uint8).tobytes()]) for s in slices
+        )
         return Carrier(rows, columns, 1, 16, 12, "MONOCHROME2", made, encapsulated=True)
-    return Carrier(rows, columns, 1, 16, 12, "MONOCHROME2", tuple(s.astype("<u2").tobytes() for s in slices), encapsulated=False)
+    return Carrier(
+        rows, columns, 1, 16, 12, "MONOCHROME2", tuple(s.astype("<u2").tobytes() for s in slices), encapsulated=False
+    )

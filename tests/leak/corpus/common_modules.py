@@ -30,20 +30,34 @@ def _patient(draft: Draft, spelling: int) -> None:
     draft.put("PatientName", draft.mark_name(name, "patient-name", "00100010"))
     short = len(who.patient_id) < 6
     match = Match.PLACE if short else Match.DIGITS
-    draft.put("PatientID", draft.mark("patient-id", "patient-id", who.patient_id, match, "00100020") + " " * (spelling % 2) * 2)
+    draft.put(
+        "PatientID",
+        draft.mark("patient-id", "patient-id", who.patient_id, match, "00100020") + " " * (spelling % 2) * 2,
+    )
     draft.put("IssuerOfPatientID", draft.mark("institution", "issuer", who.institution))
-    draft.put("PatientBirthDate", draft.mark("birth-date", "birth-date", who.birth.strftime("%Y%m%d"), Match.PLACE, "00100030"))
+    draft.put(
+        "PatientBirthDate",
+        draft.mark("birth-date", "birth-date", who.birth.strftime("%Y%m%d"), Match.PLACE, "00100030"),
+    )
     draft.put("PatientBirthTime", "041500")
     draft.put("OtherPatientIDs", f"{draft.mark('other-id', 'other-ids', who.other_id)}\\{draft.number('other-ids', 9)}")
-    draft.add_items("OtherPatientIDsSequence", item(PatientID=draft.number("other-ids-sequence"), TypeOfPatientID="TEXT"))
+    draft.add_items(
+        "OtherPatientIDsSequence", item(PatientID=draft.number("other-ids-sequence"), TypeOfPatientID="TEXT")
+    )
     draft.put("OtherPatientNames", f"{draft.secret('other-names', 'name')}^{draft.secret('other-names', 'name')}")
     draft.put("PatientBirthName", f"{draft.secret('birth-name', 'name')}^X")
     draft.put("PatientMotherBirthName", f"{draft.secret('mother-birth-name', 'name')}^Y")
-    draft.put("PatientAddress", f"{draft.mark('address', 'address', who.street)}, {draft.mark('address', 'address', who.town)}")
+    draft.put(
+        "PatientAddress",
+        f"{draft.mark('address', 'address', who.street)}, {draft.mark('address', 'address', who.town)}",
+    )
     draft.put("PatientTelephoneNumbers", draft.mark("phone", "phone", who.phone))
     draft.put("Occupation", draft.secret("occupation", "free"))
     draft.put("MedicalRecordLocator", draft.number("record-locator"))
-    draft.put("PatientComments", f"wife {draft.secret('patient-comments', 'name')}, mail {draft.mark('email', 'patient-comments', who.email)}")
+    draft.put(
+        "PatientComments",
+        f"wife {draft.secret('patient-comments', 'name')}, mail {draft.mark('email', 'patient-comments', who.email)}",
+    )
     draft.put("ResponsiblePerson", f"{draft.secret('responsible-person', 'name')}^Aunt")
     draft.keep("PatientSex", who.sex, "rtnPatCharsOpt")
     draft.keep("PatientSize", "1.72", "rtnPatCharsOpt")
@@ -62,7 +76,9 @@ def _study(draft: Draft) -> None:
     referring = who.staff["referring"]
     draft.put("ReferringPhysicianName", draft.mark_name(referring, "referring-physician", "00080090", "staff"))
     draft.put("PhysiciansOfRecord", draft.mark_name(who.staff["record"], "physicians-of-record", "00081048", "staff"))
-    draft.put("NameOfPhysiciansReadingStudy", draft.mark_name(who.staff["reading"], "reading-physician", "00081060", "staff"))
+    draft.put(
+        "NameOfPhysiciansReadingStudy", draft.mark_name(who.staff["reading"], "reading-physician", "00081060", "staff")
+    )
     draft.put("AdmissionID", draft.number("admission-id"))
 
 
@@ -73,9 +89,13 @@ def _series(draft: Draft, modality: str) -> None:
     draft.keep("SeriesNumber", 3)
     draft.put_date("SeriesDate", draft.day)
     draft.put("SeriesTime", "101113")
-    draft.put("PerformingPhysicianName", draft.mark_name(who.staff["performing"], "performing-physician", "00081050", "staff"))
+    draft.put(
+        "PerformingPhysicianName", draft.mark_name(who.staff["performing"], "performing-physician", "00081050", "staff")
+    )
     draft.put("OperatorsName", draft.mark_name(who.staff["operator"], "operators-name", "00081070", "staff"))
-    draft.put("PerformedProcedureStepID", who.patient_id if len(who.patient_id) > 5 else draft.number("procedure-step-id", 8))
+    draft.put(
+        "PerformedProcedureStepID", who.patient_id if len(who.patient_id) > 5 else draft.number("procedure-step-id", 8)
+    )
     draft.put_date("PerformedProcedureStepStartDate", draft.day)
     draft.put("PerformedProcedureStepStartTime", "101114")
 
@@ -124,4 +144,3 @@ def frame_of_reference(draft: Draft) -> None:
     draft.keep("ImagePositionPatient", f"-175\\-175\\{draft.entry.serial * 2.5}")
     draft.keep("ImageOrientationPatient", "1\\0\\0\\0\\1\\0")
     draft.keep("SliceLocation", f"{draft.entry.serial * 2.5}")
-

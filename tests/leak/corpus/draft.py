@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-
 from tests.leak.corpus.manifest import DateAt, Expected, FileEntry, Keep, Match, Plant, Reference
-from tests.leak.corpus.names import Coiner
 from tests.leak.corpus.people import Subject, name_parts
 from tests.leak.corpus.wire import El
+
+if TYPE_CHECKING:
+    import random
+
+    from tests.leak.corpus.names import Coiner
 
 __all__ = ["Draft", "element", "item"]
 
@@ -113,7 +115,10 @@ class Draft:
     def keep_words(self, name: str | int, words: str, planted: str, when: str = "cleanDescOpt") -> None:
         """Set a text whose useful words stay under ``when`` and whose planted rest goes."""
         self.put(name, f"{words} {planted}")
+        own = set(self.subject.names[0].replace("^", " ").casefold().split()) if self.subject.key == "eponym" else set()
         for word in words.split():
+            if word.casefold() in own:
+                continue  # here the eponym is the patient
             self.entry.keeps.append(Keep(f"{tag_of(name):08X}", word, when, words=True))
 
     def put_date(self, name: str | int, day: date, *, time: str = "") -> None:
@@ -139,7 +144,7 @@ class Draft:
     @property
     def released(self) -> bool:
         """The file is an image that can come out."""
-        return self.entry.expected in {Expected.RELEASED, Expected.GATED}
+        return self.entry.expected in {Expected.RELEASED, Expected.GATED, Expected.EITHER}
 
 
 def _shown(value: Any) -> str:

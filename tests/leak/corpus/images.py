@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tests.leak.corpus.carriers import Carrier, carrier
 from tests.leak.corpus.common_modules import common, frame_of_reference, general_image
 from tests.leak.corpus.draft import Draft, element, item
 from tests.leak.corpus.manifest import DateAt, Expected
 from tests.leak.corpus.wire import El, Fragments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["IMAGES", "ImageKind", "build_image"]
 
@@ -30,7 +32,7 @@ class ImageKind:
     deep: bool = True
     frames: int = 1
     expected: Expected = Expected.GATED
-    extra: Callable[[Draft], None] | None = None
+    fill: Callable[[Draft], None] | None = None
     plane: bool = False
 
 
@@ -106,7 +108,10 @@ def _nm(draft: Draft) -> None:
     draft.put("EnergyWindowVector", (1, 1))
     draft.put("DetectorVector", (1, 2))
     start = draft.day.strftime("%Y%m%d") + "081500"
-    path = draft.add_items("RadiopharmaceuticalInformationSequence", item(RadiopharmaceuticalStartDateTime=start, Radiopharmaceutical="Tc-99m MDP"))
+    path = draft.add_items(
+        "RadiopharmaceuticalInformationSequence",
+        item(RadiopharmaceuticalStartDateTime=start, Radiopharmaceutical="Tc-99m MDP"),
+    )
     draft.entry.dates.append(DateAt(f"{path}/00181078", start))
 
 
@@ -173,23 +178,40 @@ def _photo(draft: Draft) -> None:
 
 
 IMAGES: Final[dict[str, ImageKind]] = {
-    "CT": ImageKind(ROOT + "2", "CT", "ORIGINAL\\PRIMARY\\AXIAL", "CHEST", expected=Expected.RELEASED, extra=_ct, plane=True),
-    "CT-head": ImageKind(ROOT + "2", "CT", "ORIGINAL\\PRIMARY\\AXIAL", "HEAD", extra=_ct, plane=True),
-    "Enhanced CT": ImageKind(ROOT + "2.1", "CT", "ORIGINAL\\PRIMARY\\VOLUME\\NONE", "CHEST", frames=2, extra=_enhanced_ct),
-    "MR": ImageKind(ROOT + "4", "MR", "ORIGINAL\\PRIMARY\\M\\SE", "HEAD", extra=_mr, plane=True),
-    "Enhanced MR": ImageKind(ROOT + "4.1", "MR", "ORIGINAL\\PRIMARY\\VOLUME\\NONE", "KNEE", frames=2, extra=_enhanced_mr),
-    "US": ImageKind(ROOT + "6.1", "US", "ORIGINAL\\PRIMARY", "ABDOMEN", colour=True, deep=False, extra=_us),
-    "US-multiframe": ImageKind(ROOT + "3.1", "US", "ORIGINAL\\PRIMARY", "HEART", colour=True, deep=False, frames=3, extra=_us_cine),
-    "CR": ImageKind(ROOT + "1", "CR", "ORIGINAL\\PRIMARY", "CHEST", extra=_projection),
-    "DX": ImageKind(ROOT + "1.1", "DX", "ORIGINAL\\PRIMARY", "CHEST", extra=_projection),
-    "MG": ImageKind(ROOT + "1.2", "MG", "ORIGINAL\\PRIMARY", "BREAST", extra=_projection),
-    "PT": ImageKind(ROOT + "128", "PT", "ORIGINAL\\PRIMARY", "WHOLEBODY", extra=_pt, plane=True),
-    "NM": ImageKind(ROOT + "20", "NM", "ORIGINAL\\PRIMARY\\STATIC\\EMISSION", "", frames=2, extra=_nm),
-    "SC": ImageKind(ROOT + "7", "OT", "DERIVED\\SECONDARY", "", colour=True, deep=False, extra=_sc),
-    "XA": ImageKind(ROOT + "12.1", "XA", "ORIGINAL\\PRIMARY\\SINGLE PLANE", "HEART", deep=False, frames=2, extra=_xa),
-    "VL": ImageKind(ROOT + "77.1.4", "XC", "ORIGINAL\\PRIMARY", "SKIN", colour=True, deep=False, extra=_photo),
-    "OPT": ImageKind(ROOT + "77.1.5.1", "OP", "ORIGINAL\\PRIMARY", "EYE", colour=True, deep=False, extra=_photo),
-    "Video": ImageKind(ROOT + "77.1.1.1", "ES", "ORIGINAL\\PRIMARY", "COLON", colour=True, deep=False, extra=_photo),
+    "CT": ImageKind(
+        ROOT + "2", "CT", "ORIGINAL\\PRIMARY\\AXIAL", "CHEST", expected=Expected.RELEASED, fill=_ct, plane=True
+    ),
+    "CT-head": ImageKind(ROOT + "2", "CT", "ORIGINAL\\PRIMARY\\AXIAL", "HEAD", fill=_ct, plane=True),
+    "Enhanced CT": ImageKind(
+        ROOT + "2.1", "CT", "ORIGINAL\\PRIMARY\\VOLUME\\NONE", "CHEST", frames=2, fill=_enhanced_ct
+    ),
+    "MR": ImageKind(ROOT + "4", "MR", "ORIGINAL\\PRIMARY\\M\\SE", "HEAD", fill=_mr, plane=True),
+    "Enhanced MR": ImageKind(
+        ROOT + "4.1", "MR", "ORIGINAL\\PRIMARY\\VOLUME\\NONE", "KNEE", frames=2, fill=_enhanced_mr
+    ),
+    "US": ImageKind(ROOT + "6.1", "US", "ORIGINAL\\PRIMARY", "ABDOMEN", colour=True, deep=False, fill=_us),
+    "US-multiframe": ImageKind(
+        ROOT + "3.1", "US", "ORIGINAL\\PRIMARY", "HEART", colour=True, deep=False, frames=3, fill=_us_cine
+    ),
+    "CR": ImageKind(ROOT + "1", "CR", "ORIGINAL\\PRIMARY", "CHEST", fill=_projection),
+    "DX": ImageKind(ROOT + "1.1", "DX", "ORIGINAL\\PRIMARY", "CHEST", fill=_projection),
+    "MG": ImageKind(ROOT + "1.2", "MG", "ORIGINAL\\PRIMARY", "BREAST", fill=_projection),
+    "PT": ImageKind(ROOT + "128", "PT", "ORIGINAL\\PRIMARY", "WHOLEBODY", fill=_pt, plane=True),
+    "NM": ImageKind(ROOT + "20", "NM", "ORIGINAL\\PRIMARY\\STATIC\\EMISSION", "", frames=2, fill=_nm),
+    "SC": ImageKind(ROOT + "7", "OT", "DERIVED\\SECONDARY", "", colour=True, deep=False, fill=_sc),
+    "XA": ImageKind(ROOT + "12.1", "XA", "ORIGINAL\\PRIMARY\\SINGLE PLANE", "HEART", deep=False, frames=2, fill=_xa),
+    "VL": ImageKind(ROOT + "77.1.4", "XC", "ORIGINAL\\PRIMARY", "SKIN", colour=True, deep=False, fill=_photo),
+    "OPT": ImageKind(ROOT + "77.1.5.1", "OP", "ORIGINAL\\PRIMARY", "EYE", colour=True, deep=False, fill=_photo),
+    "Video": ImageKind(
+        ROOT + "77.1.1.1",
+        "ES",
+        "ORIGINAL\\PRIMARY",
+        "COLON",
+        colour=True,
+        deep=False,
+        expected=Expected.EITHER,
+        fill=_photo,
+    ),
 }
 
 
@@ -198,12 +220,12 @@ def build_image(draft: Draft, kind: ImageKind, syntax: str, spelling: int, size:
     draft.entry.expected = kind.expected
     common(draft, kind.sop_class, kind.modality, spelling)
     general_image(draft, kind.image_type, kind.body_part)
-    if kind.plane or kind.frames == 2 and kind.modality in {"CT", "MR"}:
+    if kind.plane or (kind.frames == 2 and kind.modality in {"CT", "MR"}):
         frame_of_reference(draft)
     if kind.plane:
         draft.keep("PixelSpacing", "5.5\\5.5")
-    if kind.extra:
-        kind.extra(draft)
+    if kind.fill:
+        kind.fill(draft)
     pixels = carrier(syntax, colour=kind.colour, frames=kind.frames, deep=kind.deep, rows=size[0], columns=size[1])
     image_pixel(draft, pixels, kind.frames)
 

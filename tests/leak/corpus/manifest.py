@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["DateAt", "Expected", "FileEntry", "Keep", "Manifest", "Match", "Plant", "Reference"]
 
@@ -34,6 +36,8 @@ class Expected(StrEnum):
     RELEASED = "released"
     GATED = "gated"
     """Its pixels may show text or a face: released only when unchecked pixels are accepted."""
+    EITHER = "either"
+    """An image of a form that may be refused: clean where it comes out."""
     QUARANTINED = "quarantined"
     """A kind of object that no stage can clean yet."""
     SKIPPED = "skipped"

@@ -6,8 +6,10 @@ are planted too, but judged by their place (see ``people``).
 
 from __future__ import annotations
 
-import random
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import random
 
 __all__ = ["Coiner"]
 
@@ -34,10 +36,10 @@ class Coiner:
                 return text[:14]
 
     def digits(self, count: int) -> str:
-        """A number of ``count`` digits, first digit 4 to 9."""
+        """A number of ``count`` digits, first digit 4 to 9; short ones, which there are too few of, may come again."""
         while True:
             text = str(self._rng.randrange(4 * 10 ** (count - 1), 10**count))
-            if text not in self._used:
+            if count < 7 or text not in self._used:
                 self._used.add(text)
                 return text
 

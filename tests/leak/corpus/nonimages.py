@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from tests.leak.corpus.carriers import Carrier
 from tests.leak.corpus.common_modules import common, frame_of_reference
 from tests.leak.corpus.draft import Draft, element, item
 from tests.leak.corpus.images import image_pixel
-from tests.leak.corpus.carriers import Carrier
 from tests.leak.corpus.manifest import Expected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["NON_IMAGES", "build_non_image"]
 
@@ -78,7 +80,10 @@ def _ecg(draft: Draft) -> None:
             ]
         ],
     )
-    draft.put("WaveformAnnotationSequence", [item(UnformattedTextValue=f"by {draft.secret('waveform-annotation', 'staff')}", AnnotationGroupNumber=0)])
+    draft.put(
+        "WaveformAnnotationSequence",
+        [item(UnformattedTextValue=f"by {draft.secret('waveform-annotation', 'staff')}", AnnotationGroupNumber=0)],
+    )
 
 
 def _gsps(draft: Draft) -> None:
@@ -87,7 +92,16 @@ def _gsps(draft: Draft) -> None:
         BoundingBoxTopLeftHandCorner=(1.0, 1.0), BoundingBoxBottomRightHandCorner=(9.0, 9.0), AnchorPointVisibility="N",
     )  # fmt: skip
     draft.put("GraphicAnnotationSequence", [[element("GraphicLayer", "TEXT"), element("TextObjectSequence", [text])]])
-    draft.put("GraphicLayerSequence", [item(GraphicLayer="TEXT", GraphicLayerOrder=1, GraphicLayerDescription=draft.secret("layer-description", "free"))])
+    draft.put(
+        "GraphicLayerSequence",
+        [
+            item(
+                GraphicLayer="TEXT",
+                GraphicLayerOrder=1,
+                GraphicLayerDescription=draft.secret("layer-description", "free"),
+            )
+        ],
+    )
     draft.put("ContentLabel", "MARKS")
     draft.put("ContentCreatorName", f"{draft.secret('content-creator', 'staff')}^A")
     draft.put("PresentationCreationDate", draft.day)
@@ -96,7 +110,10 @@ def _gsps(draft: Draft) -> None:
 def _rtstruct(draft: Draft) -> None:
     draft.put("StructureSetLabel", draft.secret("structure-set-label", "free"))
     draft.put("StructureSetDate", draft.day)
-    draft.put("StructureSetROISequence", [item(ROINumber=1, ROIName=f"GTV {draft.secret('roi-name', 'name')}", ROIGenerationAlgorithm="")])
+    draft.put(
+        "StructureSetROISequence",
+        [item(ROINumber=1, ROIName=f"GTV {draft.secret('roi-name', 'name')}", ROIGenerationAlgorithm="")],
+    )
 
 
 def _rtplan(draft: Draft) -> None:
@@ -117,7 +134,10 @@ def _rtdose(draft: Draft) -> None:
 
 def _seg(draft: Draft) -> None:
     draft.put("SegmentationType", "BINARY")
-    draft.put("SegmentSequence", [item(SegmentNumber=1, SegmentLabel=draft.secret("segment-label", "name"), SegmentAlgorithmType="MANUAL")])
+    draft.put(
+        "SegmentSequence",
+        [item(SegmentNumber=1, SegmentLabel=draft.secret("segment-label", "name"), SegmentAlgorithmType="MANUAL")],
+    )
     draft.put("ContentCreatorName", f"{draft.secret('segment-creator', 'staff')}^B")
     frame_of_reference(draft)
     image_pixel(draft, Carrier(8, 8, 1, 8, 8, "MONOCHROME2", (bytes(64),), encapsulated=False), 1)

@@ -6,12 +6,14 @@ they are the hard ones, and are judged by place.
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from tests.leak.corpus.names import Coiner
+if TYPE_CHECKING:
+    import random
+
+    from tests.leak.corpus.names import Coiner
 
 __all__ = ["Subject", "cast", "name_parts", "phn"]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.leak.corpus.draft import Draft
+from tests.leak.corpus.manifest import Expected
 from tests.leak.corpus.wire import El
 
 __all__ = ["PLACES", "place"]
@@ -56,7 +57,11 @@ def meta_private(draft: Draft) -> None:
 @place("meta-implementation")
 def meta_implementation(draft: Draft) -> None:
     """Implementation class and version of the sender."""
-    draft.put_meta(0x00020012, "UI", draft.mark("uid", "meta-implementation", f"1.3.9998.{draft.number('meta-implementation', 12)}"))
+    draft.put_meta(
+        0x00020012,
+        "UI",
+        draft.mark("uid", "meta-implementation", f"1.3.9998.{draft.number('meta-implementation', 12)}"),
+    )
     draft.put_meta(0x00020013, "SH", draft.secret("meta-implementation", "institution")[:16])
 
 
@@ -70,6 +75,7 @@ def padding(draft: Draft) -> None:
 def after_the_end(draft: Draft) -> None:
     """Bytes behind the last element: zeros and a note, as some archives leave them."""
     if draft.entry.syntax != "deflated":
+        draft.entry.expected = Expected.EITHER
         draft.tail = b"\0" * 64 + f"note {draft.secret('after-the-end', 'name')}".encode() + b"\0" * 9
 
 
@@ -92,14 +98,19 @@ def unknown_public(draft: Draft) -> None:
 def un_standard(draft: Draft) -> None:
     """Standard attributes behind VR UN, as gateways without a dictionary write them (PS3.5 §6.2.2)."""
     draft.put("RegionOfResidence", draft.secret("un-standard", "address"), un=True)
-    draft.put("PatientInsurancePlanCodeSequence", [[El(0x00080104, "LO", draft.secret("un-standard", "free"))]], un=True)
+    draft.put(
+        "PatientInsurancePlanCodeSequence", [[El(0x00080104, "LO", draft.secret("un-standard", "free"))]], un=True
+    )
     draft.put("InsurancePlanIdentification", draft.secret("un-standard", "other-id"), un=True)
 
 
 @place("un-sequence")
 def un_sequence(draft: Draft) -> None:
     """A sequence of undefined length behind VR UN: implicit items inside an explicit data set."""
-    inner = [El(0x00400007, "LO", f"CT for {draft.secret('un-sequence', 'name')}"), El(0x00400009, "SH", draft.number("un-sequence"))]
+    inner = [
+        El(0x00400007, "LO", f"CT for {draft.secret('un-sequence', 'name')}"),
+        El(0x00400009, "SH", draft.number("un-sequence")),
+    ]
     draft.put("ScheduledProcedureStepSequence", [inner], un=True, undefined=True)
 
 

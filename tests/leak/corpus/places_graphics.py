@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 
 import numpy as np
-
 from tests.leak.corpus.draft import Draft, element, item
 from tests.leak.corpus.places_file import place
 from tests.leak.corpus.wire import El, Fragments
@@ -26,7 +25,11 @@ def overlay(draft: Draft) -> None:
         draft.put(base | 0x0100, (1,), "US")
         draft.put(base | 0x0102, (0,), "US")
         draft.put(base | 0x1500, draft.secret("overlay", "name"), "LO")
-        draft.put(base | 0x3000, draft.secret("overlay", "secret").encode().ljust(128, b"\0"), "OW" if group == 0x6000 else "OB")
+        draft.put(
+            base | 0x3000,
+            draft.secret("overlay", "secret").encode().ljust(128, b"\0"),
+            "OW" if group == 0x6000 else "OB",
+        )
         draft.put(base | 0x4000, f"text {draft.secret('overlay', 'name')}", "LT")
 
 
@@ -69,14 +72,26 @@ def icon_encapsulated(draft: Draft) -> None:
     """An icon with fragments of its own inside a sequence item."""
     if not draft.encapsulated:
         return
-    stream = b"\xff\xd8\xff\xfe" + struct.pack(">H", 40) + draft.secret("icon-encapsulated", "secret").encode().ljust(38) + b"\xff\xd9"
-    draft.put("IconImageSequence", [[element("Rows", 8), element("Columns", 8), El(0x7FE00010, "OB", Fragments((stream,)), undefined=True)]])
+    stream = (
+        b"\xff\xd8\xff\xfe"
+        + struct.pack(">H", 40)
+        + draft.secret("icon-encapsulated", "secret").encode().ljust(38)
+        + b"\xff\xd9"
+    )
+    draft.put(
+        "IconImageSequence",
+        [[element("Rows", 8), element("Columns", 8), El(0x7FE00010, "OB", Fragments((stream,)), undefined=True)]],
+    )
 
 
 @place("unused-bits")
 def unused_bits(draft: Draft) -> None:
     """An overlay plane in the high bits that the pixels do not use (retired Overlay Bit Position above 0)."""
-    native = not draft.encapsulated and draft.elements[0x00280100].value == (16,) and draft.elements[0x00280101].value == (12,)
+    native = (
+        not draft.encapsulated
+        and draft.elements[0x00280100].value == (16,)
+        and draft.elements[0x00280101].value == (12,)
+    )
     if not native:
         return
     draft.put(0x60020010, (64,), "US")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from tests.leak.corpus.draft import Draft
 from tests.leak.corpus.manifest import Keep
 from tests.leak.corpus.places_file import place
 from tests.leak.corpus.wire import El
+
+if TYPE_CHECKING:
+    from tests.leak.corpus.draft import Draft
 
 __all__ = ["SAFE"]
 
@@ -36,7 +38,11 @@ def private_texts(draft: Draft) -> None:
     draft.put(0x00091004, f"told us {draft.secret('private-texts', 'free')}", "LT")
     draft.put(0x00091005, draft.secret("private-texts", "secret").encode(), "OB")
     draft.put(0x00091006, draft.odd_date("private-texts", "%Y%m%d"), "DA")
-    draft.put(0x00091007, [[El(0x00090010, "LO", "ACME SCANNER 1.1"), El(0x00091001, "LO", draft.secret("private-texts", "name"))]], "SQ")
+    draft.put(
+        0x00091007,
+        [[El(0x00090010, "LO", "ACME SCANNER 1.1"), El(0x00091001, "LO", draft.secret("private-texts", "name"))]],
+        "SQ",
+    )
     draft.put(0x00091008, [[El(0x00100010, "PN", f"{draft.secret('private-texts', 'name')}^In")]], "SQ", undefined=True)
 
 
@@ -45,7 +51,9 @@ def private_un(draft: Draft) -> None:
     """The same behind VR UN, a sequence among them."""
     draft.put(0x00110010, "ACME GATEWAY", "LO")
     draft.put(0x00111001, draft.secret("private-un", "name"), "LO", un=True)
-    draft.put(0x00111002, [[El(0x00100010, "PN", f"{draft.secret('private-un', 'name')}^Un")]], "SQ", un=True, undefined=True)
+    draft.put(
+        0x00111002, [[El(0x00100010, "PN", f"{draft.secret('private-un', 'name')}^Un")]], "SQ", un=True, undefined=True
+    )
 
 
 @place("private-creator-name")

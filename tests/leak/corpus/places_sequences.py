@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tests.leak.corpus.draft import Draft, element, item
 from tests.leak.corpus.manifest import Keep
 from tests.leak.corpus.places_file import place
-from tests.leak.corpus.wire import El
+
+if TYPE_CHECKING:
+    from tests.leak.corpus.wire import El
 
 __all__ = ["refer_to"]
 
@@ -45,8 +49,12 @@ def kept_sequence(draft: Draft) -> None:
 @place("local-code")
 def local_code(draft: Draft) -> None:
     """Code Meaning of a local scheme is free text."""
-    draft.add_items("ProcedureCodeSequence", _code("XCT7", "99LOCAL", f"CT asked by {draft.secret('local-code', 'staff')}"))
-    draft.add_items("ReasonForRequestedProcedureCodeSequence", _code("R1", "L", f"father {draft.secret('local-code', 'name')}"))
+    draft.add_items(
+        "ProcedureCodeSequence", _code("XCT7", "99LOCAL", f"CT asked by {draft.secret('local-code', 'staff')}")
+    )
+    draft.add_items(
+        "ReasonForRequestedProcedureCodeSequence", _code("R1", "L", f"father {draft.secret('local-code', 'name')}")
+    )
     draft.add_items("ViewCodeSequence", _code("V9", "99HOSP", f"as {draft.secret('local-code', 'staff')} likes it"))
 
 
@@ -80,7 +88,10 @@ def original_attributes(draft: Draft) -> None:
             ModifyingSystem=draft.secret("original-attributes", "device"),
             ReasonForTheAttributeModification="CORRECT",
             ModifiedAttributesSequence=[
-                item(PatientName=f"{draft.secret('original-attributes', 'name')}^O", PatientID=draft.number("original-attributes"))
+                item(
+                    PatientName=f"{draft.secret('original-attributes', 'name')}^O",
+                    PatientID=draft.number("original-attributes"),
+                )
             ],
         ),
         undefined=True,
@@ -108,11 +119,21 @@ def request_attributes(draft: Draft) -> None:
 @place("person-identification")
 def person_identification(draft: Draft) -> None:
     """Identification sequences of physicians: codes, addresses, telephone numbers."""
-    for keyword in ("ReferringPhysicianIdentificationSequence", "OperatorIdentificationSequence", "PhysiciansReadingStudyIdentificationSequence"):
+    for keyword in (
+        "ReferringPhysicianIdentificationSequence",
+        "OperatorIdentificationSequence",
+        "PhysiciansReadingStudyIdentificationSequence",
+    ):
         draft.add_items(
             keyword,
             item(
-                PersonIdentificationCodeSequence=[_code(draft.number("person-identification", 8), "99STAFF", draft.secret("person-identification", "staff"))],
+                PersonIdentificationCodeSequence=[
+                    _code(
+                        draft.number("person-identification", 8),
+                        "99STAFF",
+                        draft.secret("person-identification", "staff"),
+                    )
+                ],
                 PersonAddress=draft.secret("person-identification", "address"),
                 PersonTelephoneNumbers=draft.mark("phone", "person-identification", f"604-{draft.coin.digits(7)}"),
                 InstitutionName=draft.secret("person-identification", "institution"),
@@ -124,7 +145,9 @@ def person_identification(draft: Draft) -> None:
 def referenced_patient(draft: Draft) -> None:
     """References to patient and visit, retired and not."""
     uid = draft.mark("uid", "referenced-patient", f"1.3.9995.{draft.number('referenced-patient', 12)}")
-    draft.add_items("ReferencedPatientSequence", item(ReferencedSOPClassUID="1.2.840.10008.3.1.2.1.1", ReferencedSOPInstanceUID=uid))
+    draft.add_items(
+        "ReferencedPatientSequence", item(ReferencedSOPClassUID="1.2.840.10008.3.1.2.1.1", ReferencedSOPInstanceUID=uid)
+    )
     draft.put("PatientInstitutionResidence", draft.secret("referenced-patient", "address"))
     draft.put("AdmittingDiagnosesDescription", f"fall, seen by {draft.secret('referenced-patient', 'staff')}")
     draft.put("CurrentPatientLocation", draft.secret("referenced-patient", "address"))
@@ -135,7 +158,10 @@ def multi_valued(draft: Draft) -> None:
     """Several values in one attribute: each is an identifier."""
     names = "\\".join(f"{draft.secret('operator-comments', 'staff')}^{initial}" for initial in "ABC")
     draft.put("ConsultingPhysicianName", names)
-    draft.put("PatientTelecomInformation", f"{draft.secret('operator-comments', 'phone')} home; {draft.secret('operator-comments', 'phone')} work")
+    draft.put(
+        "PatientTelecomInformation",
+        f"{draft.secret('operator-comments', 'phone')} home; {draft.secret('operator-comments', 'phone')} work",
+    )
     draft.put("ScheduledPerformingPhysicianName", f"{draft.secret('operator-comments', 'staff')}^P")
 
 
@@ -144,7 +170,12 @@ def refer_to(draft: Draft, sop_class: str, sop_uid: str, study_uid: str) -> None
     reference = item(ReferencedSOPClassUID=sop_class, ReferencedSOPInstanceUID=sop_uid)
     path = draft.add_items("ReferencedImageSequence", reference)
     draft.refer(f"{path}/00081155", sop_uid, "instance")
-    source = [*reference, element("PurposeOfReferenceCodeSequence", [_code("121322", "DCM", "Source image for image processing operation")])]
+    source = [
+        *reference,
+        element(
+            "PurposeOfReferenceCodeSequence", [_code("121322", "DCM", "Source image for image processing operation")]
+        ),
+    ]
     path = draft.add_items("SourceImageSequence", source, undefined=True)
     draft.refer(f"{path}/00081155", sop_uid, "instance")
     study = item(ReferencedSOPClassUID="1.2.840.10008.3.1.2.3.1", ReferencedSOPInstanceUID=study_uid)

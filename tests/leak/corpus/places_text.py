@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 from datetime import date
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydicom.datadict import DicomDictionary
-
-from tests.leak.corpus.draft import Draft
-from tests.leak.corpus.manifest import Keep, Match
+from tests.leak.corpus.manifest import Match
 from tests.leak.corpus.people import name_parts
 from tests.leak.corpus.places_file import place
+
+if TYPE_CHECKING:
+    from tests.leak.corpus.draft import Draft
 
 __all__: list[str] = []
 
@@ -32,7 +33,11 @@ DESCRIPTIONS: Final[tuple[tuple[str, str, str], ...]] = (
 )
 
 
-EPONYMS: Final = (("VisitComments", "Hodgkin staging"), ("MedicalAlerts", "Baker cyst Parkinson"), ("ImagingServiceRequestComments", "Crohn disease"))
+EPONYMS: Final = (
+    ("VisitComments", "Hodgkin staging"),
+    ("MedicalAlerts", "Baker cyst Parkinson"),
+    ("ImagingServiceRequestComments", "Crohn disease"),
+)
 
 
 @place("descriptions")
@@ -44,7 +49,10 @@ def descriptions(draft: Draft) -> None:
         for mark, make in (
             ("{name}", lambda: draft.secret("descriptions", "name")),
             ("{own}", lambda: own[0] if own and own[0].isascii() else ""),
-            ("{phone}", lambda: draft.mark("phone", "descriptions", f"(250) {draft.coin.digits(3)}-{draft.coin.digits(4)}")),
+            (
+                "{phone}",
+                lambda: draft.mark("phone", "descriptions", f"(250) {draft.coin.digits(3)}-{draft.coin.digits(4)}"),
+            ),
             ("{number}", lambda: draft.number("descriptions", 8)),
             ("{phn}", lambda: _spaced(draft)),
             ("{date}", lambda: draft.odd_date("descriptions")),
@@ -87,7 +95,12 @@ def mrn_copies(draft: Draft) -> None:
         return
     draft.unmark("accession-number")
     draft.mark("patient-id", "mrn-copies", number, Match.DIGITS)
-    for keyword in ("AccessionNumber", "FillerOrderNumberImagingServiceRequest", "PlacerOrderNumberImagingServiceRequest", "RequestedProcedureID"):
+    for keyword in (
+        "AccessionNumber",
+        "FillerOrderNumberImagingServiceRequest",
+        "PlacerOrderNumberImagingServiceRequest",
+        "RequestedProcedureID",
+    ):
         draft.put(keyword, number)
     draft.put("ServiceEpisodeID", f"V{draft.mark('patient-id', 'mrn-copies', number, Match.DIGITS)}")
 
@@ -114,10 +127,6 @@ def eponyms(draft: Draft) -> None:
     """Words that are names and must stay, in coded and in free text."""
     for keyword, text in EPONYMS:
         draft.keep_words(keyword, text, draft.secret("eponyms", "name"))
-        if draft.subject.key == "eponym":
-            hard = {part.lower() for part in draft.subject.names[0].split("^")}
-            path = f"{_tags()[keyword]:08X}"
-            draft.entry.keeps[:] = [k for k in draft.entry.keeps if not (k.path == path and k.words and k.value.lower() in hard)]
 
 
 @place("every-person")
@@ -149,7 +158,12 @@ def uid_of_identity(draft: Draft) -> None:
     """UIDs made of the patient's number and a date, in attributes that are no reference."""
     number = draft.subject.patient_id if len(draft.subject.patient_id) > 5 else draft.coin.digits(8)
     stem = f"1.2.840.99999.{draft.mark('patient-id', 'uid-of-identity', number, Match.DIGITS)}.{draft.odd_date('uid-of-identity', '%Y%m%d')}"
-    for keyword, tail in (("SynchronizationFrameOfReferenceUID", 1), ("DeviceUID", 2), ("ConcatenationUID", 3), ("IrradiationEventUID", 4)):
+    for keyword, tail in (
+        ("SynchronizationFrameOfReferenceUID", 1),
+        ("DeviceUID", 2),
+        ("ConcatenationUID", 3),
+        ("IrradiationEventUID", 4),
+    ):
         draft.put(keyword, draft.mark("uid", "uid-of-identity", f"{stem}.{tail}"))
 
 
@@ -165,9 +179,26 @@ def _persons() -> tuple[int, ...]:
 
 @functools.cache
 def _contacts() -> tuple[tuple[int, str], ...]:
-    wanted = ("Address", "Telephone", "Comment", "Telecom", "PatientName", "Residence", "Location", "AETitle", "DeviceID", "CassetteID", "GantryID")
+    wanted = (
+        "Address",
+        "Telephone",
+        "Comment",
+        "Telecom",
+        "PatientName",
+        "Residence",
+        "Location",
+        "AETitle",
+        "DeviceID",
+        "CassetteID",
+        "GantryID",
+    )
     rows = []
     for tag, (vr, _, _, retired, keyword) in DicomDictionary.items():
-        if vr in {"SH", "LO", "ST", "LT", "UT"} and not retired and tag >> 16 > 2 and any(word in keyword for word in wanted):
+        if (
+            vr in {"SH", "LO", "ST", "LT", "UT"}
+            and not retired
+            and tag >> 16 > 2
+            and any(word in keyword for word in wanted)
+        ):
             rows.append((tag, vr))
     return tuple(sorted(rows))

@@ -9,18 +9,30 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydicom.charset import convert_encodings, encode_string
 from pydicom.valuerep import PersonName
 
-__all__ = ["El", "Form", "Fragments", "SYNTAXES", "dataset_bytes", "file_bytes"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["SYNTAXES", "El", "Form", "Fragments", "dataset_bytes", "file_bytes"]
 
 LONG_VRS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 NUMBERS: Final = {
-    "US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "OF": "f", "OD": "d", "OL": "I",
+    "US": "H",
+    "SS": "h",
+    "UL": "I",
+    "SL": "i",
+    "FL": "f",
+    "FD": "d",
+    "UV": "Q",
+    "SV": "q",
+    "OF": "f",
+    "OD": "d",
+    "OL": "I",
 }
 CHARSET_VRS: Final = frozenset({"SH", "LO", "ST", "LT", "UC", "UT"})
 UNDEFINED: Final = 0xFFFFFFFF
@@ -139,7 +151,11 @@ def item_bytes(items: list[list[El]], form: Form, *, undefined: bool) -> bytes:
     for item in items:
         data = dataset_bytes(item, inner)
         if undefined:
-            out.append(struct.pack(order + "HHI", 0xFFFE, 0xE000, UNDEFINED) + data + struct.pack(order + "HHI", 0xFFFE, 0xE00D, 0))
+            out.append(
+                struct.pack(order + "HHI", 0xFFFE, 0xE000, UNDEFINED)
+                + data
+                + struct.pack(order + "HHI", 0xFFFE, 0xE00D, 0)
+            )
         else:
             out.append(struct.pack(order + "HHI", 0xFFFE, 0xE000, len(data)) + data)
     if undefined:
@@ -180,10 +196,7 @@ def element_bytes(el: El, form: Form) -> bytes:
     inner = Form(explicit=False, encodings=form.encodings) if el.un else form  # UN holds implicit little endian
     # Readers disagree on UN of undefined length inside big endian (PS3.5 §6.2.2 note): a defined length there.
     undefined = el.undefined and (form.little or not el.un)
-    if isinstance(el.value, list):
-        data = item_bytes(el.value, inner, undefined=undefined)
-    else:
-        data = raw_value(el, inner)
+    data = item_bytes(el.value, inner, undefined=undefined) if isinstance(el.value, list) else raw_value(el, inner)
     return header(el, "UN" if el.un else el.vr, UNDEFINED if undefined else len(data), form) + data
 
 

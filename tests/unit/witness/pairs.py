@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
 import json
 import random
-from collections.abc import Callable
+import struct
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
-DIGEST = "5a" * 32
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 CREATOR = "SIEMENS MED"
 
@@ -63,7 +66,6 @@ def policy(**changes: Any) -> bytes:
     """The policy that fits :func:`cleaned`."""
     document: dict[str, Any] = {
         "version": 1,
-        "digest": DIGEST,
         "keep": {},
         "surrogate": {"00100010": "name", "00100020": "id", "00100030": "birth", "00080050": "id", "00200010": "id",
                       "00080090": "name"},
@@ -73,7 +75,11 @@ def policy(**changes: Any) -> bytes:
         "standard_uids": "builtin",
     }  # fmt: skip
     document.update(changes)
-    return json.dumps(document).encode()
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps({"digest": hashlib.sha256(text.encode()).hexdigest()} | document).encode()
+
+
+DIGEST = json.loads(policy())["digest"]
 
 
 def source(person: Person, *, size: int = 16, extra: int = 0, seed: int = 1) -> Dataset:
@@ -195,6 +201,25 @@ def encoded(ds: Dataset) -> bytes:
     stream = io.BytesIO()
     ds.save_as(stream, enforce_file_format=True)
     return stream.getvalue()
+
+
+_LONG = {"OB", "OW", "SQ", "UN", "UT"}
+
+
+def written(elements: dict[int, tuple[str, bytes]], sop_uid: str) -> bytes:
+    """Write explicit little endian by hand, some thirty times as fast as pydicom: for corpora."""
+
+    def row(tag: int, vr: str, value: bytes) -> bytes:
+        value += (b"\0" if vr in {"UI", "OB"} else b" ") * (len(value) % 2)
+        head = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr.encode())
+        return head + (struct.pack("<HI", 0, len(value)) if vr in _LONG else struct.pack("<H", len(value))) + value
+
+    meta = (
+        row(0x00020001, "OB", b"\0\1") + row(0x00020002, "UI", CT_CLASS.encode()) + row(0x00020003, "UI", sop_uid.encode())
+        + row(0x00020010, "UI", b"1.2.840.10008.1.2.1") + row(0x00020012, "UI", b"2.25.302610263426473645")
+    )  # fmt: skip
+    body = b"".join(row(tag, vr, value) for tag, (vr, value) in sorted(elements.items()))
+    return b"\0" * 128 + b"DICM" + row(0x00020000, "UL", struct.pack("<I", len(meta))) + meta + body
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from pairs import Pair, Person
+from pairs import Pair
 from pydicom.dataelem import DataElement
 
 from tarnhelm.witness.core.charsets import decode
@@ -116,7 +116,11 @@ def test_unknown_charset_with_text_is_undecided(judge):
         (b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B", b"\\ISO 2022 IR 87", "Yamada^Tarou=山田^太郎"),  # H.3.1
         (b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3", b"ISO_IR 13", "ﾔﾏﾀﾞ^ﾀﾛｳ"),  # H.3.2
         (b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7", b"\\ISO 2022 IR 149", "Hong^Gildong=洪^吉洞"),  # I.2
-        (b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab", b"\\ISO 2022 IR 58", "Zhang^XiaoDong=张^小东"),  # K.2
+        (
+            b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab",
+            b"\\ISO 2022 IR 58",
+            "Zhang^XiaoDong=张^小东",
+        ),  # K.2
         (b"Wang^XiaoDong=\xcd\xf5^\xd0\xa1\xb6\xab", b"GB18030", "Wang^XiaoDong=王^小东"),  # J.3
     ],
 )

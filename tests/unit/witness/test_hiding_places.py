@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from pairs import Pair, Person
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 P = Person()
 OLD_UID = f"{P.root}.30000019031207.2"
@@ -147,7 +150,9 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize(("plant", "position", "kind"), PLACES, ids=[f"{n}-{p}-{k}" for n, (_, p, k) in enumerate(PLACES)])
+@pytest.mark.parametrize(
+    ("plant", "position", "kind"), PLACES, ids=[f"{n}-{p}-{k}" for n, (_, p, k) in enumerate(PLACES)]
+)
 def test_planted_identifier_is_found(judge, plant, position, kind):
     verdict = judge(*Pair(after=plant).build())
     assert not verdict.clean
@@ -161,7 +166,7 @@ def test_a_faultless_cleaner_passes(judge):
 
 
 def test_findings_hold_no_value(judge):
-    source, result = Pair(after=lambda ds: _set(0x00204000, "LT", f"{P.name} {P.number} {P.birth} {OLD_UID}")(ds)).build()
+    source, result = Pair(after=_set(0x00204000, "LT", f"{P.name} {P.number} {P.birth} {OLD_UID}")).build()
     verdict = judge(source, result)
     shown = repr(verdict)
     assert {f.identifier_class for f in verdict.findings} == {"name", "id", "birth", "uid"}
@@ -174,7 +179,10 @@ def test_preamble_with_an_identifier_or_anything_else(judge, at):
     spoiled = bytearray(result)
     spoiled[at : at + 11] = P.number.encode()
     verdict = judge(source, bytes(spoiled))
-    assert {(f.position, f.identifier_class) for f in verdict.findings} == {("preamble", "preamble"), ("preamble", "id")}
+    assert {(f.position, f.identifier_class) for f in verdict.findings} == {
+        ("preamble", "preamble"),
+        ("preamble", "id"),
+    }
 
 
 def test_bytes_after_the_data_set(judge):

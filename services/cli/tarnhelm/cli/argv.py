@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["understood"]
 
@@ -44,10 +46,10 @@ def understood(arguments: Sequence[str]) -> list[str]:
             in_profiles = True
             result.append("-d")
             continue
-        if in_profiles and (word.startswith("-") or not _is_name(word)):
-            in_profiles = False
-        if in_profiles and result[-1] != "-d":
-            result.append("-d")
+        if in_profiles and result[-1] != "-d":  # the word right after -d is its value, whatever it is
+            in_profiles = not word.startswith("-") and _is_name(word)
+            if in_profiles:
+                result.append("-d")
         result.append(word)
     return result
 

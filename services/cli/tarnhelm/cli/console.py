@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -13,6 +12,9 @@ from rich.text import Text
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import Disposition, TarnhelmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["ExitCode", "err", "exit_code_of", "out", "reports_errors", "show_error"]
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, TYPE_CHECKING, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
@@ -21,8 +20,12 @@ from tarnhelm.gateway.keys import GatewayKeys
 from tarnhelm.gateway.state import SqliteState
 from tarnhelm.linkage.core.projects import state_directory
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["Places", "StatePlace", "check_apart", "check_out", "locked"]
 
+_LOG_BYTES: Final = 16 << 20
 REPORT_FOLDER: Final = "report"
 REPORT_FILES: Final = ("objects.jsonl", "objects.csv", "index.html")
 
@@ -58,7 +61,7 @@ class Places:
         return cls(state_directory(os.environ, Path.home()))
 
     def keys(self) -> GatewayKeys:
-        """The gateway's keys, made at first use."""
+        """Return the gateway's keys, made at first use."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         return GatewayKeys.open(self.gateway)
 
@@ -72,6 +75,14 @@ class Places:
         """States of any project in ``out``."""
         found = sorted(self.gateway.glob(f"*/{keys.place_digest(out)}.sqlite"))
         return [StatePlace(path.parent.name, path) for path in found]
+
+    def open_log(self) -> IO[str]:
+        """Open the log of events (numbers and ids, no values) for appending; the one before is kept as ``.1``."""
+        self.gateway.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self.gateway / "events.jsonl"
+        if path.exists() and path.stat().st_size > _LOG_BYTES:
+            path.replace(path.with_suffix(".jsonl.1"))
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), "w")
 
     def all_states(self) -> list[StatePlace]:
         """All states of this user."""
@@ -115,7 +126,7 @@ def _holds_anything(out: Path) -> bool:
 
 
 def _reported_project(out: Path) -> str:
-    """The project that a report in OUT names, on a machine that does not know OUT."""
+    """Return the project that a report in OUT names, on a machine that does not know OUT."""
     try:
         with (out / REPORT_FOLDER / REPORT_FILES[0]).open(encoding="utf-8") as stream:
             head = json.loads(stream.readline(65_536))

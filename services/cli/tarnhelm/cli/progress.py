@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tarnhelm.cli.console import err
-from tarnhelm.gateway.plan import RunCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tarnhelm.gateway.plan import RunCounts
 
 __all__ = ["RunProgress"]
 
@@ -45,7 +49,7 @@ class RunProgress:
             )
             self._task = self._bar.add_task("cleaning", total=files, note="")
 
-    def __enter__(self) -> RunProgress:
+    def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
         return self
@@ -67,7 +71,7 @@ class RunProgress:
             share = min(1.0, counts.done_bytes / self._bytes)
             left = (now - self._begun) * (1 - share) / share if share > 0.01 else 0.0
             estimate = f", about {_duration(left)} left" if left else ""
-            print(  # noqa: T201
+            print(
                 f"{counts.done:,} of {max(self._files, counts.sources):,} files, "
                 f"{counts.quarantined + counts.rejected:,} held back{estimate}",
                 file=sys.stderr,

@@ -7,33 +7,37 @@ import os
 import random
 import secrets
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.cli.places import REPORT_FOLDER, Places, StatePlace, check_apart, check_out, locked
 from tarnhelm.cli.progress import RunProgress
 from tarnhelm.cli.report import RunFacts, write_report
-from tarnhelm.cli.services import Prepared, Recipe, Services
-from tarnhelm.common import errors
+from tarnhelm.common import errors, events
 from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.common.events import EventLog
 from tarnhelm.common.ids import canonical_digest
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.common.sandbox import Dispatcher
 from tarnhelm.gateway.keys import GatewayKeys
 from tarnhelm.gateway.local_stage import LocalJudge, LocalStage, PoolPlan
 from tarnhelm.gateway.plan import Plan, RunCounts
-from tarnhelm.gateway.pump import Parts, Pump, recover
+from tarnhelm.gateway.pump import Parts, Pump, recover, refuse_unseen
 from tarnhelm.gateway.record import RunRecord
 from tarnhelm.gateway.sources import Source, SourceWalk
 from tarnhelm.gateway.state import SqliteState
 from tarnhelm.gateway.workspace import Workspace
 from tarnhelm.linkage.core.projects import Project, RunPins
 from tarnhelm.linkage.local import LocalLinkage
+
+if TYPE_CHECKING:
+    from tarnhelm.cli.services import Prepared, Recipe, Services
 
 __all__ = ["CleanRequest", "CleanResult", "Entries", "clean", "run_entries"]
 
@@ -63,7 +67,7 @@ class CleanResult:
 
     counts: RunCounts
     project: Project
-    report: Path
+    report: Path | None
     seconds: float
     interrupted: bool
     conflicts: tuple[str, ...]
@@ -87,14 +91,28 @@ def clean(request: CleanRequest, services: Services, places: Places) -> CleanRes
     keys = places.keys()
     linkage = LocalLinkage(places.root)
     known = places.states_of(keys, request.out)
+    if request.dry_run:
+        return _dry_run(request, services, places, prepared, linkage)
     project = _project(request, linkage, known)
     check_out(request.out, project.id, known)
-    project = _pinned(linkage, project, prepared, dry_run=request.dry_run)
+    return run_entries(request, services, places, _pinned(linkage, project, prepared), prepared, _all_of)
 
-    def entries(_state: SqliteState, walk: SourceWalk, _keys: GatewayKeys) -> Iterator[Source]:
-        return iter(walk)
 
-    return run_entries(request, services, places, project, prepared, entries)
+def _all_of(_state: SqliteState, walk: SourceWalk, _keys: GatewayKeys) -> Iterator[Source]:
+    return iter(walk)
+
+
+def _dry_run(
+    request: CleanRequest, services: Services, places: Places, prepared: Prepared, linkage: LocalLinkage
+) -> CleanResult:
+    """Clean with a throw-away project whose keys and links are gone afterwards; OUT is not touched."""
+    if request.project:
+        linkage.projects.get(request.project)
+    with tempfile.TemporaryDirectory(prefix="dry-", dir=places.gateway) as folder:
+        scratch = Places(Path(folder))
+        project = LocalLinkage(scratch.root).create_anonymous()
+        request = replace(request, out=scratch.root / "out", resume=False)
+        return run_entries(request, services, scratch, project, prepared, _all_of)
 
 
 def run_entries(
@@ -108,10 +126,9 @@ def run_entries(
     """Run the pump over ``entries`` and write the report."""
     keys = places.keys()
     begun = time.monotonic()
-    place = places.state(keys, project.id, request.out) if not request.dry_run else None
-    lock: AbstractContextManager[None] = locked(place) if place else _unlocked()
-    with lock:
-        state = place.open() if place else SqliteState(None)
+    place = places.state(keys, project.id, request.out)
+    with locked(place):
+        state = place.open()
         try:
             return _run(_Run(request, services, places, project, prepared, keys, state, begun), entries)
         finally:
@@ -139,9 +156,8 @@ def _run(run: _Run, entries: Entries) -> CleanResult:
     started = time.time()
     state.put_run(_record(run, plan, facts, started, 0.0))
     state.flush()
-    if not request.dry_run:
-        _make_out(request.out)
-    workspace = _workspace(run)
+    _make_out(request.out)
+    workspace = Workspace(request.out, run.places.gateway, run.keys.place_digest(request.out))
     try:
         walk = SourceWalk((request.source,), workspace.folder, request.limits)
         files, total = walk.count()
@@ -152,11 +168,14 @@ def _run(run: _Run, entries: Entries) -> CleanResult:
             counts, interrupted = _pump(run, plan, workspace, sources, progress)
     finally:
         workspace.remove()
+    if entries is _all_of and not interrupted and not request.sample and not counts.waiting:
+        counts.rejected += refuse_unseen(state)
     facts = replace(facts, finished=time.time(), interrupted=interrupted)
     state.put_run(_record(run, plan, facts, started, facts.finished))
     state.flush()
-    folder = request.report or request.out / REPORT_FOLDER
-    write_report(folder, state, facts)
+    folder = request.report or (None if request.dry_run else request.out / REPORT_FOLDER)
+    if folder is not None:
+        write_report(folder, state, facts)
     totals = {str(key): count for key, count in state.counts().items()}
     return CleanResult(
         counts, run.project, folder, time.monotonic() - run.begun, interrupted, run.prepared.conflicts, totals
@@ -168,6 +187,8 @@ def _pump(
 ) -> tuple[RunCounts, bool]:
     request, services = run.request, run.services
     loop = Dispatcher()
+    stream = run.places.open_log()
+    log = EventLog(stream, time.time)
     cleaners, judges = _shares(request.workers)
     witness = services.witness(run.prepared, request.limits)
     assigner = LocalLinkage(run.places.root).assigner(run.project.label)
@@ -193,16 +214,31 @@ def _pump(
                 seal_paths=lambda pairs: assigner.record_paths(plan.run_id, pairs),
                 flush_links=assigner.flush,
                 tick=progress,
+                log=log,
             ),
         )
+        log(events.RUN_STARTED, run=plan.run_id, project=plan.project, plan=plan.digest, workers=cleaners)
+        begun = time.monotonic()
         with _draining(pump):
             counts = pump.run(sources)
+        if pump.stopped:
+            log(events.RUN_INTERRUPTED, run=plan.run_id, in_flight=counts.in_flight)
+        log(
+            events.RUN_ENDED,
+            run=plan.run_id,
+            released=counts.released,
+            quarantined=counts.quarantined,
+            rejected=counts.rejected,
+            skipped=counts.skipped,
+            seconds=round(time.monotonic() - begun),
+        )
         return counts, pump.stopped
     finally:
         stage.pool.close(drain=False)
         judge.pool.close(drain=False)
         assigner.close()
         loop.stop()
+        stream.close()
 
 
 def _shares(workers: int) -> tuple[int, int]:
@@ -215,7 +251,7 @@ def _shares(workers: int) -> tuple[int, int]:
 
 @contextmanager
 def _draining(pump: Pump) -> Iterator[None]:
-    """The first Ctrl-C finishes what is in flight, the second one ends at once; both can be resumed."""
+    """Return the first Ctrl-C finishes what is in flight, the second one ends at once; both can be resumed."""
 
     def on_signal(_number: int, _frame: object) -> None:
         if pump.stopped:
@@ -228,11 +264,6 @@ def _draining(pump: Pump) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _unlocked() -> Iterator[None]:
-    yield
 
 
 # --- project and plan --------------------------------------------------------------------------------------
@@ -250,9 +281,7 @@ def _project(request: CleanRequest, linkage: LocalLinkage, known: list[StatePlac
     return linkage.create_anonymous()
 
 
-def _pinned(linkage: LocalLinkage, project: Project, prepared: Prepared, *, dry_run: bool) -> Project:
-    if dry_run:
-        return project
+def _pinned(linkage: LocalLinkage, project: Project, prepared: Prepared) -> Project:
     pins = RunPins(
         recipe_digest=prepared.recipe_digest,
         profiles=prepared.profiles,
@@ -278,7 +307,7 @@ def _plan(run: _Run) -> Plan:
 
 
 def _check_plan(state: SqliteState, plan: Plan) -> None:
-    """An OUT is made by one policy: released objects of two would not go together."""
+    """Refuse a second policy for one OUT: released objects of two would not go together."""
     for run in state.runs():
         document = json.loads(run.document)
         if document.get("policy_digest") != plan.policy_digest and any(True for _ in state.manifest()):
@@ -328,15 +357,6 @@ def _make_out(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError:
         raise TarnhelmError(errors.OUT_UNWRITABLE) from None
-
-
-def _workspace(run: _Run) -> Workspace:
-    name = run.keys.place_digest(run.request.out)
-    if run.request.dry_run:
-        scratch = run.places.gateway / "dry"
-        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Workspace(scratch, run.places.gateway, name)
-    return Workspace(run.request.out, run.places.gateway, name)
 
 
 def _sampled(sources: Iterator[Source], sample: int, files: int) -> Iterator[Source]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tarnhelm.common.limits import Limits
-from tarnhelm.gateway.verdict import SignedVerdict
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from tarnhelm.common.limits import Limits
+    from tarnhelm.gateway.verdict import SignedVerdict
 
 __all__ = ["Prepared", "Recipe", "Services", "TarnhelmServices", "WitnessParts"]
 

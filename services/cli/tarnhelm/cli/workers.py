@@ -8,13 +8,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from tarnhelm.common.stage import StageCore
 from tarnhelm.gateway.verdict import JudgeJob, SignedVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tarnhelm.common.limits import Limits
+    from tarnhelm.common.stage import StageCore
 
 __all__ = ["make_metadata", "make_witness"]
 

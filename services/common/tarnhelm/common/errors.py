@@ -182,7 +182,7 @@ WITNESS_REQUEST = error_code("WIT-008", _U, "The request does not follow the pro
 WITNESS_BUSY = error_code("WIT-009", _W, "The witness has {limit} objects in hand and takes no more.", "Wait and try again; add replicas if it lasts.")
 
 # --- STG: stages and their workers --------------------------------------------------------------------------
-STAGE_FAULT = error_code("STG-001", _Q, "The stage met a fault of its own on this object.", "Report the place that the log names; the object was not released.")
+STAGE_FAULT = error_code("STG-001", _Q, "The stage met a fault of its own on this object.", "Report the place that the report and `tarnhelm quarantine show` name; the object was not released.")
 STAGE_BROKEN = error_code("STG-002", _U, "The stage's workers cannot start.", "Look at the configuration and the installation: nothing was processed.")
 STAGE_MISSING = error_code("STG-003", _Q, "The object needs a stage that is not installed.", "Install the stage; the object stays in quarantine until then.")
 ASSIGN_TWICE = error_code("STG-004", _Q, "A worker asked for the surrogates of more than one subject.", "Treat the file as hostile; it was kept away from all others.")
@@ -213,7 +213,8 @@ FLAG_NEEDS_STAGE = error_code("RUN-010", _U, "An option of deidentify.py asks fo
 RECIPE_UNREADABLE = error_code("RUN-011", _U, "The recipe file cannot be read.", "Look at the path.")
 KEY_UNREADABLE = error_code("RUN-012", _U, "The key file cannot be read or does not fit.", "Give the private key that belongs to the project's custodian.")
 OUT_UNWRITABLE = error_code("RUN-013", _U, "OUT cannot be written.", "Look at its permissions and at the disk.")
-SOURCE_GONE = error_code("RUN-014", _U, "The source of this entry is not where it was.", "Put the file back, or clean it again from its new place.")
+SOURCE_GONE = error_code("RUN-014", _U, "The source of this entry is not where it was, or has changed.", "Put the file back, or clean it again with --resume: other bytes are a new object.")
+UNKNOWN_CODE = error_code("RUN-015", _U, "No code begins like that.", "List them all with: tarnhelm codes")
 
 # --- RCP: what is wrong with a recipe -----------------------------------------------------------------------
 BAD_RECIPE = error_code("RCP-001", _U, "Mistakes in the recipe: {seen}.", "Read the list of lines and suggestions that comes with this message.")

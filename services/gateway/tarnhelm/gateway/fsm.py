@@ -7,16 +7,18 @@ the second half; nothing else may change the state of a record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.gateway.record import ObjectRecord, State
-from tarnhelm.gateway.verdict import SignedVerdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tarnhelm.gateway.verdict import SignedVerdict
 
 __all__ = ["TABLE", "TERMINAL", "Event", "Lifecycle", "UnknownTransitionError", "next_state"]
 
@@ -110,7 +112,9 @@ TABLE: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
 TERMINAL: Final = frozenset({State.RELEASED, State.QUARANTINED, State.REJECTED, State.SKIPPED, State.PURGED})
 """States in which a run leaves an object alone."""
 
-ACCEPTABLE: Final = frozenset({errors.TEXT_UNCHECKED.code, errors.FACE_UNCHECKED.code, errors.TEXT_AND_FACE_UNCHECKED.code})
+ACCEPTABLE: Final = frozenset(
+    {errors.TEXT_UNCHECKED.code, errors.FACE_UNCHECKED.code, errors.TEXT_AND_FACE_UNCHECKED.code}
+)
 """Codes that a reviewer may overrule; a finding of the witness is never among them."""
 
 
@@ -134,8 +138,15 @@ class Lifecycle:
     def __init__(self, verify: Callable[[SignedVerdict], bool]) -> None:
         self._verify = verify
 
-    def step(self, record: ObjectRecord, *events: Event, stage: str | None = None, code: str | None = None) -> ObjectRecord:
-        """The record after ``events``; not for the three guarded ones.
+    def step(
+        self,
+        record: ObjectRecord,
+        *events: Event,
+        stage: str | None = None,
+        code: str | None = None,
+        **changes: Any,
+    ) -> ObjectRecord:
+        """Return the record after ``events`` with other fields changed; not for the two events that need evidence.
 
         Raises
         ------
@@ -154,17 +165,17 @@ class Lifecycle:
                     raise TarnhelmError(errors.NOT_ACCEPTABLE)
                 accepted = True
             state = next_state(state, event)
-        return replace(
-            record,
+        return record._replace(
             state=state,
             revision=record.revision + 1,
             stage=record.stage if stage is None else stage,
             code=("" if state is not State.QUARANTINED and code is None else code or record.code),
             accepted=accepted,
+            **changes,
         )
 
-    def verified(self, record: ObjectRecord, verdict: SignedVerdict) -> ObjectRecord:
-        """The record after a clean verdict; raises ``WIT-006`` for any verdict that does not fit."""
+    def verified(self, record: ObjectRecord, verdict: SignedVerdict, output_path: str = "") -> ObjectRecord:
+        """Return the record after a clean verdict; raises ``WIT-006`` for any verdict that does not fit."""
         state = next_state(record.state, Event.CLEAN_VERDICT)
         fits = (
             verdict.clean
@@ -175,18 +186,18 @@ class Lifecycle:
         )
         if not fits or not self._verify(verdict):
             raise TarnhelmError(errors.WITNESS_SIGNATURE)
-        return replace(
-            record,
+        return record._replace(
             state=state,
             revision=record.revision + 1,
             output_sha256=verdict.output_sha256,
             verdict=verdict.signature,
             code="",
+            output_path=output_path,
         )
 
     def released(self, record: ObjectRecord, sha256: str) -> ObjectRecord:
-        """The record after its release; ``sha256`` is that of the bytes that were released."""
+        """Return the record after its release; ``sha256`` is that of the bytes that were released."""
         state = next_state(record.state, Event.RELEASE)
         if not record.verdict or sha256 != record.output_sha256:
             raise TarnhelmError(errors.RESULT_CHANGED)
-        return replace(record, state=state, revision=record.revision + 1, locator=b"")
+        return record._replace(state=state, revision=record.revision + 1, locator=b"")

@@ -7,8 +7,7 @@ import hmac
 import json
 import os
 import secrets
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -16,6 +15,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.ids import object_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["GatewayKeys"]
 
@@ -89,7 +91,7 @@ class GatewayKeys:
         return nonce + self._locators.encrypt(nonce, text, b"document:" + owner.encode())
 
     def unseal(self, sealed: bytes, owner: str) -> bytes:
-        """The text of :meth:`seal`; raises ``GTW-006``."""
+        """Return the text of :meth:`seal`; raises ``GTW-006``."""
         try:
             return self._locators.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], b"document:" + owner.encode())
         except (InvalidTag, ValueError):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.common import errors
-from tarnhelm.common.assign import AssignReply, Assigner, AssignRequest
+from tarnhelm.common.assign import Assigner, AssignReply, AssignRequest
 from tarnhelm.common.errors import Disposition, TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.common.sandbox import Dispatcher, PoolSettings, WorkerPool
 from tarnhelm.common.stage import StageJob, StageOutcome, Status
 from tarnhelm.gateway.verdict import JudgeJob, SignedVerdict
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["LocalJudge", "LocalStage", "PoolPlan", "outcome_of"]
 
@@ -44,7 +46,7 @@ class PoolPlan:
 
 
 def outcome_of(error: TarnhelmError) -> StageOutcome:
-    """The outcome of a job that raised, timed out or lost its worker.
+    """Return the outcome of a job that raised, timed out or lost its worker.
 
     A fault in the configuration (USAGE) is no fault of the object: it waits, like for a dependency.
     """
@@ -59,7 +61,7 @@ def _failed(job: StageJob, error: TarnhelmError) -> StageOutcome:
 
 
 def _start_clean(job: StageJob) -> None:
-    """A stage creates its target; what a killed worker left there must go first."""
+    """Remove what a killed worker left: a stage creates its target itself."""
     if job.target != job.source:
         with contextlib.suppress(OSError):
             job.target.unlink()

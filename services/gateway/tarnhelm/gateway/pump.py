@@ -16,25 +16,29 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Final, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from tarnhelm.common import errors
+from tarnhelm.common import errors, events
 from tarnhelm.common.errors import CATALOGUE, Disposition, TarnhelmError
-from tarnhelm.common.sandbox import Dispatcher
+from tarnhelm.common.events import EventLog
 from tarnhelm.common.stage import Stage, StageJob, StageOutcome, Status
 from tarnhelm.gateway.fsm import ACCEPTABLE, TERMINAL, Event, Lifecycle
-from tarnhelm.gateway.keys import GatewayKeys
 from tarnhelm.gateway.plan import Plan, RunCounts
 from tarnhelm.gateway.record import ManifestEntry, ObjectRecord, State
 from tarnhelm.gateway.release import Delivery, FileMark, candidate_paths, deliver
-from tarnhelm.gateway.sources import Source
-from tarnhelm.gateway.state.base import StateStore
 from tarnhelm.gateway.verdict import Judge, JudgeJob, SignedVerdict
-from tarnhelm.gateway.workspace import Workspace
 
-__all__ = ["Parts", "Pump", "recover"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tarnhelm.common.sandbox import Dispatcher
+    from tarnhelm.gateway.keys import GatewayKeys
+    from tarnhelm.gateway.sources import Source
+    from tarnhelm.gateway.state.base import StateStore
+    from tarnhelm.gateway.workspace import Workspace
+
+__all__ = ["Parts", "Pump", "recover", "refuse_unseen"]
 
 _INLINE_HASH_BYTES: Final = 8 * 1024 * 1024
 _READ_BYTES: Final = 256 * 1024
@@ -73,6 +77,7 @@ class Parts:
     seal_paths: Callable[[PathPairs], None] = lambda _pairs: None
     flush_links: Callable[[], None] = lambda: None
     tick: Callable[[RunCounts], None] = lambda _counts: None
+    log: EventLog = field(default_factory=lambda: EventLog(None, time.time))
     wall_clock: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic
 
@@ -83,6 +88,8 @@ class _Task:
 
     record: ObjectRecord
     source: Source
+    target: Path
+    """Work file of its result."""
     also: list[Source] = field(default_factory=list)
     """Other places with the same bytes."""
     outcome: StageOutcome | None = None
@@ -99,8 +106,21 @@ def recover(store: StateStore) -> int:
         if record.state is State.RECEIVED:
             continue
         store.drop_outcomes(record.object_id)
-        back = life.step(record, Event.RECOVER)
-        store.save(replace(back, output_path="", output_sha256="", verdict=""), record)
+        store.save(life.step(record, Event.RECOVER, output_path="", output_sha256="", verdict=""), record)
+        found += 1
+    store.flush()
+    return found
+
+
+def refuse_unseen(store: StateStore) -> int:
+    """End what an earlier run admitted and a whole new walk over IN did not meet again: its source has gone.
+
+    Every admitted object ends somewhere; nothing of these was released, and their sender is told.
+    """
+    life = Lifecycle(lambda _verdict: False)
+    found = 0
+    for record in store.records(State.ADMITTED):
+        store.save(life.step(record, Event.REFUSE, code=errors.UNREADABLE.code, locator=b""), record)
         found += 1
     store.flush()
     return found
@@ -132,6 +152,7 @@ class Pump:
         self._disk = ThreadPoolExecutor(1, "tarnhelm-release")
         self._hasher = ThreadPoolExecutor(2, "tarnhelm-hash")
         self._next_flush = 0.0
+        self._pairs: list[tuple[str, str]] = []
         self.counts = RunCounts()
 
     # --- the loop --------------------------------------------------------------------------------------
@@ -168,6 +189,7 @@ class Pump:
             self._hasher.shutdown(wait=True, cancel_futures=True)
             for task in self._tasks.values():
                 self._clean_up(task)
+            self._seal_now()
             self._parts.store.flush()
         if self._abort is not None:
             raise self._abort
@@ -228,7 +250,7 @@ class Pump:
         record = self._life.step(received, Event.ADMIT, Event.START, stage="metadata")
         if self._parts.store.add(record):
             self._parts.store.link_source(digest, object_id)
-            self._submit(_Task(record, source), "metadata")
+            self._submit(self._task(record, source), "metadata")
             return
         known = self._parts.store.get(object_id)
         if known is not None:
@@ -246,6 +268,9 @@ class Pump:
             locator=self._parts.keys.seal_place(source.place, source.member, object_id),
         )
 
+    def _task(self, record: ObjectRecord, source: Source) -> _Task:
+        return _Task(record, source, self._parts.workspace.target(record.object_id))
+
     def _refuse(self, source: Source, digest: bytes, error: TarnhelmError) -> None:
         """Without readable bytes the place stands for the object; a bound that is met quarantines it."""
         object_id = self._parts.keys.object_id(self._plan.project, digest)
@@ -253,9 +278,14 @@ class Pump:
         if error.disposition is Disposition.QUARANTINE:
             record = self._life.step(record, Event.ADMIT, Event.FAIL, code=error.code)
         else:
-            record = replace(self._life.step(record, Event.REFUSE, code=error.code), locator=b"")
+            record = self._life.step(record, Event.REFUSE, code=error.code, locator=b"")
         if self._parts.store.add(record):
             self._parts.store.link_source(digest, object_id)
+        else:
+            known = self._parts.store.get(object_id)
+            if known is not None and known.state is State.ADMITTED:  # a reviewer's retry of an entry without bytes
+                event = Event.FAIL if record.state is State.QUARANTINED else Event.REFUSE
+                self._parts.store.save(self._life.step(known, event, code=error.code), known)
         self._count(record, source)
 
     def _admit_known(self, known: ObjectRecord, source: Source, digest: bytes) -> bool:
@@ -288,8 +318,7 @@ class Pump:
     def _again(self, known: ObjectRecord, source: Source, event: Event | None) -> None:
         plan = self._plan
         record = known if event is None else self._life.step(known, event)
-        record = replace(
-            record,
+        record = record._replace(
             plan_digest=plan.digest,
             policy_digest=plan.policy_digest,
             run_id=plan.run_id,
@@ -297,7 +326,7 @@ class Pump:
             revision=known.revision + 1,
         )
         self._parts.store.save(record, known)
-        self._start(_Task(record, source), "metadata")
+        self._start(self._task(record, source), "metadata")
 
     # --- stages ----------------------------------------------------------------------------------------
 
@@ -311,7 +340,7 @@ class Pump:
             self._bytes += task.source.size
             self.counts.in_flight = len(self._tasks)
         plan = self._plan
-        target = self._parts.workspace.target(task.record.object_id)
+        target = task.target
         job = StageJob(
             object_id=task.record.object_id,
             source=task.source.path if stage == "metadata" else target,
@@ -364,16 +393,20 @@ class Pump:
         if needs - set(self._plan.stages) and not accepted:
             self._end(task, Event.FAIL, errors.STAGE_MISSING.code)
             return
-        target = self._parts.workspace.target(task.record.object_id)
+        target = task.target
         try:
             task.mark = FileMark.of(target)
         except OSError:
             self._end(task, Event.FAIL, errors.STAGE_FAULT.code)
             return
-        record = self._life.step(task.record, Event.STAGE_DONE, Event.JUDGE)
-        self._save(task, replace(record, output_sha256=outcome.output_sha256))
+        record = self._life.step(task.record, Event.STAGE_DONE, Event.JUDGE, output_sha256=outcome.output_sha256)
+        self._save(task, record)
         job = JudgeJob(
-            task.record.object_id, task.source.path, target, self._plan.policy_digest, max(task.source.size, task.mark.size)
+            task.record.object_id,
+            task.source.path,
+            target,
+            self._plan.policy_digest,
+            max(task.source.size, task.mark.size),
         )
         future = self._parts.judge.submit(job)
         future.add_done_callback(functools.partial(self._in_loop, self._judged, task))
@@ -401,14 +434,14 @@ class Pump:
             self._end(task, Event.FAIL, errors.SOURCE_CHANGED.code)
             return
         try:
-            record = self._life.verified(task.record, verdict)
+            record = self._life.verified(task.record, verdict, self._free_path(task))
         except TarnhelmError as error:
             self.counts.integrity += 1
             self._end(task, Event.FAIL, error.code)
             return
         if not self._verified:
             self._verified_since = self._parts.clock()
-        self._save(task, replace(record, output_path=self._free_path(task)))
+        self._save(task, record)
         self._verified.append(task)
 
     def _free_path(self, task: _Task) -> str:
@@ -431,13 +464,14 @@ class Pump:
         for task in batch:
             self._seal([task.source, *task.also], task.record.output_path)
             task.also.clear()
+        self._seal_now()
         self._parts.flush_links()
         self._parts.store.flush()
-        out, workspace = self._parts.out, self._parts.workspace
+        out = self._parts.out
         deliveries = [
             Delivery(
                 task.record.object_id,
-                workspace.target(task.record.object_id),
+                task.target,
                 out / task.record.output_path,
                 task.mark,
                 task.record.output_sha256,
@@ -491,8 +525,13 @@ class Pump:
 
     def _seal(self, sources: list[Source], output_path: str) -> None:
         pairs = [(f"{one.place}!{one.member}" if one.member else one.place, output_path) for one in sources]
-        if pairs:
-            self._parts.seal_paths(pairs)
+        self._pairs += pairs
+
+    def _seal_now(self) -> None:
+        """Seal what has gathered, in one record: sealing costs more per record than per path."""
+        if self._pairs:
+            self._parts.seal_paths(self._pairs)
+            self._pairs = []
 
     # --- waiting for a dependency ----------------------------------------------------------------------
 
@@ -503,6 +542,7 @@ class Pump:
             return
         self._advance(task, Event.PARK, code=outcome.code)
         task.parks += 1
+        self._parts.log(events.OBJECT_WAITS, object=task.record.object_id, code=outcome.code, times=task.parks)
         if task.parks > self._plan.max_parks:
             self.counts.codes[outcome.code] += 1
             self._forget(task, "waiting")
@@ -529,12 +569,24 @@ class Pump:
         task.record = record
 
     def _end(self, task: _Task, event: Event, code: str) -> None:
-        record = self._life.step(task.record, event, code=code)
-        if record.state is not State.QUARANTINED:
-            record = replace(record, locator=b"")
-        self._save(task, replace(record, output_path="", output_sha256="", verdict=""))
+        locator = task.record.locator if event in (Event.FAIL, Event.FINDING) else b""
+        record = self._life.step(
+            task.record, event, code=code, locator=locator, output_path="", output_sha256="", verdict=""
+        )
+        self._save(task, record)
         self.counts.codes[code] += 1
+        if record.state is not State.SKIPPED:
+            self._log_held(task, code)
         self._forget(task, record.state.value)
+
+    def _log_held(self, task: _Task, code: str) -> None:
+        message = task.outcome.message if task.outcome else ""
+        _, bracket, site = message.rpartition("[")
+        log, object_id = self._parts.log, task.record.object_id
+        place = site.rstrip("]").replace(" ", ":") if bracket else ""
+        log(events.OBJECT_HELD, object=object_id, code=code, state=task.record.state.value, site=place)
+        if code in (errors.WITNESS_SIGNATURE.code, errors.RESULT_CHANGED.code):
+            log(events.INTEGRITY_FAILURE, object=object_id, code=code)
 
     def _count(self, record: ObjectRecord, source: Source) -> None:
         self.counts.codes[record.code] += 1
@@ -556,12 +608,13 @@ class Pump:
 
     def _clean_up(self, task: _Task) -> None:
         with contextlib.suppress(OSError):
-            self._parts.workspace.target(task.record.object_id).unlink()
+            task.target.unlink()
 
     def _flush_due(self) -> None:
         now = self._parts.clock()
         if now >= self._next_flush:
             self._next_flush = now + _FLUSH_SECONDS
+            self._seal_now()
             self._parts.store.flush()
 
     @staticmethod

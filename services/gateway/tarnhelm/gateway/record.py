@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 __all__ = ["ManifestEntry", "ObjectRecord", "RunRecord", "State"]
 
@@ -37,8 +38,7 @@ class State(StrEnum):
     """Litter: not an object at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectRecord:
+class ObjectRecord(NamedTuple):
     """One object; changed only by :class:`tarnhelm.gateway.fsm.Lifecycle`.
 
     Attributes

@@ -7,12 +7,14 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common.stage import ObjectFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 __all__ = ["Delivery", "FileMark", "candidate_paths", "deliver", "sha256_of"]
 
@@ -60,7 +62,7 @@ class FileMark:
 
     @classmethod
     def of(cls, path: Path | str) -> FileMark:
-        """The mark of a file now."""
+        """Return the mark of a file now."""
         status = os.stat(path)  # noqa: PTH116  # once per object: a Path costs more than the call
         return cls(status.st_ino, status.st_size, status.st_mtime_ns)
 

@@ -11,21 +11,33 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, MIB, Limits
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["Source", "SourceWalk", "is_archive"]
 
 _ARCHIVES: Final = (".zip", ".tar", ".tgz", ".gz", ".tbz2", ".bz2", ".txz", ".xz")
+_PACKED: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
 _DEPTH: Final = 3
 _CHUNK: Final = MIB
-_ENTRY_ERRORS: Final = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError, RuntimeError, NotImplementedError, ValueError)
+_ENTRY_ERRORS: Final = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    OSError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +69,20 @@ class Source:
 
 def is_archive(path: Path) -> bool:
     """Whether the file is a zip or a tar by suffix and by content (and is no DICOM file)."""
-    if path.suffix.lower() not in _ARCHIVES:
-        return False
+    return path.suffix.lower() in _ARCHIVES and _holds_archive(path)
+
+
+def _holds_archive(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
-            head = stream.read(132)
+            head = stream.read(264)
     except OSError:
         return False
     if head[128:132] == b"DICM":
         return False
-    return head[:4] in (b"PK\x03\x04", b"PK\x05\x06") or _is_tar(path)
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return True
+    return (head[257:262] == b"ustar" or head.startswith(_PACKED)) and _is_tar(path)
 
 
 def _is_tar(path: Path) -> bool:
@@ -109,7 +125,7 @@ class SourceWalk:
                 yield Source(path, str(path), "", status.st_size, status.st_mtime_ns)
 
     def find(self, place: str, member: str) -> Source | None:
-        """The source of a place that an earlier walk met, if it is still there."""
+        """Return the source of a place that an earlier walk met, if it is still there."""
         path = Path(place)
         try:
             status = path.stat()
@@ -164,7 +180,7 @@ class SourceWalk:
             opened = self._zip(path, budget) if zipfile.is_zipfile(path) else self._tar(path, budget)
             for number, unpacked in opened:
                 member = f"{prefix}/{number}" if prefix else str(number)
-                if is_archive(unpacked) and depth < _DEPTH:
+                if depth < _DEPTH and _holds_archive(unpacked):  # its name is a number: content decides
                     yield from self._entries(unpacked, place, member, unpacked.stat().st_size, mtime_ns, depth + 1)
                     unpacked.unlink(missing_ok=True)
                 else:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["PREFIX", "Workspace"]
 
@@ -47,6 +49,8 @@ class Workspace:
 
     @staticmethod
     def _choose(out: Path, candidates: list[Path]) -> Path:
+        if not out.is_dir():
+            raise TarnhelmError(errors.OUT_UNWRITABLE)
         for candidate in candidates:
             shutil.rmtree(candidate, ignore_errors=True)
         for candidate in candidates:

@@ -177,6 +177,8 @@ def test_conflicts_are_found_and_peace_is_not():
     )
     found = {(c.rule_a.line, c.rule_b.line) for c in conflicts(bad)}
     assert found == {(3, 4), (6, 5), (7, 8), (10, 9)}
+    told = [str(conflict) for conflict in conflicts(bad)]
+    assert told[0] == "lines 3 and 4 of recipe: both mean PatientName: KEEP comes before REMOVE, whatever their order"
 
 
 def test_a_conditional_rule_takes_nothing_from_the_next():

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common.errors import BAD_CHARSET, TarnhelmError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["TEXT_VRS", "Charset", "decoder", "was_replaced"]
 
@@ -69,14 +71,14 @@ def was_replaced(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Charset:
-    """A repertoire, ready to decode and encode.
+    r"""A repertoire, ready to decode and encode.
 
     Attributes
     ----------
     terms
         (0008,0005) as normalised: ``ISO_IR`` numbers, or ``GB18030``, ``GBK``.
     ascii_compatible
-        A byte below 0x80 always is that ASCII character, so that a value may be split at ``\\`` and ``^`` before
+        A byte below 0x80 always is that ASCII character, so that a value may be split at ``\`` and ``^`` before
         it is decoded. False where a second byte may look like one of them.
     """
 
@@ -222,7 +224,9 @@ def _decode_pairs(run: bytes, g0: str, g1: str) -> Iterator[str]:
             position += 1
         elif byte < 0x80:
             pair = run[position : position + 2]
-            yield (prefix + bytes(b | 0x80 for b in pair)).decode("euc_jp", "replace") if len(pair) == 2 else _REPLACEMENT
+            yield (
+                (prefix + bytes(b | 0x80 for b in pair)).decode("euc_jp", "replace") if len(pair) == 2 else _REPLACEMENT
+            )
             position += 2
         else:
             end = position

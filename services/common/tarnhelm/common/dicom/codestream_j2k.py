@@ -8,12 +8,14 @@ boxes: Annex I).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from struct import pack, unpack_from
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common.dicom.codestream_jpeg import Edit, Stream, apply_edits, tail_is_clean
 from tarnhelm.common.errors import BAD_CODESTREAM, TarnhelmError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["clean_jpeg2000"]
 

@@ -7,11 +7,13 @@ Entropy-coded data are not touched: the decoded samples stay bit-identical (ITU-
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common.errors import BAD_CODESTREAM, TarnhelmError
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
 
 __all__ = ["Stream", "apply_edits", "clean_jpeg", "tail_is_clean"]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from itertools import pairwise
 from struct import unpack_from
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from tarnhelm.common.dicom.codestream_jpeg import Stream
 from tarnhelm.common.errors import BAD_CODESTREAM, TarnhelmError
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from tarnhelm.common.dicom.codestream_jpeg import Stream
 
 __all__ = ["clean_rle"]
 

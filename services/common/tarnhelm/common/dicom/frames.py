@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from struct import Struct, unpack_from
+from typing import TYPE_CHECKING
 
 from tarnhelm.common.errors import BAD_FRAGMENTS, TOO_MANY_FRAMES, TarnhelmError
-from tarnhelm.common.limits import Limits
+
+if TYPE_CHECKING:
+    from tarnhelm.common.limits import Limits
 
 __all__ = ["Buffer", "ExtendedOffsets", "FragmentIndex", "FrameSpan", "group_frames", "index_fragments"]
 

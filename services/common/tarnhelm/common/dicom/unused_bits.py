@@ -7,13 +7,16 @@ check costs one or two passes at memory speed and touches no byte.
 from __future__ import annotations
 
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tarnhelm.common.dicom.frames import Buffer
 from tarnhelm.common.errors import BAD_PIXEL_HEADER, PIXEL_LENGTH, TarnhelmError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tarnhelm.common.dicom.frames import Buffer
 
 __all__ = ["clear_unused_bits"]
 
@@ -21,7 +24,7 @@ _WIDTHS: Final = (8, 16, 32, 64)
 _NATIVE_IS_BIG: Final = sys.byteorder == "big"
 
 
-def clear_unused_bits(
+def clear_unused_bits(  # noqa: PLR0917 - attributes in the order of the standard
     pixels: Buffer,
     bits_allocated: int,
     bits_stored: int,
@@ -93,7 +96,7 @@ def _clear_unsigned(cells: NDArray[Any], used: int, pixels: Buffer, *, swapped: 
         seen |= int(cell)
     if not seen & ~mask:
         return None
-    cleared = cells & cells.dtype.type(mask)
+    cleared: NDArray[Any] = cells & cells.dtype.type(mask)
     return cleared.tobytes() + bytes(pixels[len(cells) * size :])
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from tarnhelm.common.sandbox.worker import SLOT, Setup
 
-__all__ = ["Forked", "ForkServer"]
+__all__ = ["ForkServer", "Forked"]
 
 _BOOT: Final = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]);"
@@ -69,7 +69,7 @@ class ForkServer:
         finally:
             os.close(memory)
             theirs.close()
-        ours.setblocking(False)  # noqa: FBT003
+        ours.setblocking(False)
         return Forked(pid, ours, slot)
 
     def end(self, pid: int, *, kill: bool) -> int:

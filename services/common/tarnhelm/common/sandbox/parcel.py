@@ -11,9 +11,11 @@ import functools
 import operator
 import pickle
 import typing
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["pack", "unpack"]
 
@@ -30,8 +32,9 @@ def _shape(cls: type) -> tuple[Callable[[Any], Any], tuple[int, ...]] | None:
 
 
 def pack(value: Any) -> Any:
-    """What to pickle for ``value``; anything but a flat dataclass stays as it is."""
-    shape = _shape(type(value))
+    """Return what to pickle for ``value``; anything but a flat dataclass stays as it is."""
+    cls: Any = type(value)
+    shape = _shape(cls)
     if shape is None:
         return None, value
     get, paths = shape
@@ -40,11 +43,11 @@ def pack(value: Any) -> Any:
         items = [*items]
         for place in paths:
             items[place] = str(items[place])
-    return type(value), items
+    return cls, items
 
 
 def unpack(parcel: Any) -> Any:
-    """The value that was packed."""
+    """Return the value that was packed."""
     cls, items = parcel
     if cls is None:
         return items

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import mmap
 import pickle
 import select
 import signal
-import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import CATALOGUE, TarnhelmError
@@ -24,6 +22,10 @@ from tarnhelm.common.sandbox.forkserver import ForkServer
 from tarnhelm.common.sandbox.parcel import pack
 from tarnhelm.common.sandbox.wire import Codec, WireError
 from tarnhelm.common.sandbox.worker import HEAD, ITEM, SLOT, Setup
+
+if TYPE_CHECKING:
+    import mmap
+    import socket
 
 __all__ = ["PoolSettings", "WorkerPool"]
 
@@ -429,7 +431,7 @@ class WorkerPool:
 
     @staticmethod
     def _error_of(payload: bytes, otherwise: errors.ErrorCode) -> TarnhelmError:
-        """The catalogue's error that a worker named; only a known code and integers get through."""
+        """Return the catalogue's error that a worker named; only a known code and integers get through."""
         code, *facts = payload.decode("ascii", "ignore").split(" ")
         kind = CATALOGUE.get(code)
         if kind is None:

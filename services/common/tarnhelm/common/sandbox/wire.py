@@ -224,7 +224,7 @@ class Codec(Generic[T]):
         return "\n".join(parts).encode("utf-8", "surrogatepass")
 
     def decode(self, data: bytes) -> T:
-        """The dataclass in ``data``; raises WireError for anything that is not exactly one."""
+        """Return the dataclass in ``data``; raises WireError for anything that is not exactly one."""
         lines = data.split(b"\n")
         if len(lines) != 1 + len(self._lines):
             raise WireError

@@ -19,15 +19,17 @@ import struct
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import MIB, Limits
 from tarnhelm.common.sandbox.confine import address_space_bytes, confine, raise_memory_limit
 from tarnhelm.common.sandbox.parcel import unpack
 from tarnhelm.common.sandbox.wire import Codec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Caller", "Setup", "main"]
 

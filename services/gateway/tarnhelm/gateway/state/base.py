@@ -42,7 +42,7 @@ class StateStore(Protocol):
         ...
 
     def get(self, object_id: str) -> ObjectRecord | None:
-        """The record of an id."""
+        """Return the record of an id."""
         ...
 
     def save(self, record: ObjectRecord, was: ObjectRecord) -> None:
@@ -54,7 +54,7 @@ class StateStore(Protocol):
         ...
 
     def outcome(self, object_id: str, stage: str, plan_digest: str) -> StageOutcome | None:
-        """The recorded outcome."""
+        """Return the recorded outcome."""
         ...
 
     def drop_outcomes(self, object_id: str) -> None:
@@ -74,7 +74,7 @@ class StateStore(Protocol):
         ...
 
     def find_source(self, source: bytes) -> ObjectRecord | None:
-        """The record that a source digest belongs to."""
+        """Return the record that a source digest belongs to."""
         ...
 
     def path_taken(self, output_path: str, object_id: str) -> bool:
@@ -90,7 +90,7 @@ class StateStore(Protocol):
         ...
 
     def records(self, *states: State) -> Iterator[ObjectRecord]:
-        """Records in any of ``states`` (all without an argument), in a stable order."""
+        """Yield the records in any of ``states`` (all without an argument), in a stable order."""
         ...
 
     def counts(self) -> Mapping[State, int]:

@@ -7,9 +7,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
@@ -17,6 +15,10 @@ from tarnhelm.common.sandbox.wire import Codec
 from tarnhelm.common.stage import StageOutcome
 from tarnhelm.gateway.record import ManifestEntry, ObjectRecord, RunRecord, State
 from tarnhelm.gateway.state.base import Decision, StaleRecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 __all__ = ["SqliteState"]
 
@@ -99,27 +101,26 @@ class SqliteState:
     def add(self, record: ObjectRecord) -> bool:
         """Enter a new record; false if its id is known already."""
         marks = ",".join("?" * 15)
-        cursor = self._write(f"INSERT OR IGNORE INTO objects ({_COLUMNS}) VALUES ({marks})", _row_of(record))  # noqa: S608
+        cursor = self._write(f"INSERT OR IGNORE INTO objects ({_COLUMNS}) VALUES ({marks})", record)  # noqa: S608
         return cursor.rowcount == 1
 
     def get(self, object_id: str) -> ObjectRecord | None:
-        """The record of an id."""
+        """Return the record of an id."""
         return self._one("WHERE object_id=?", object_id)
 
     def save(self, record: ObjectRecord, was: ObjectRecord) -> None:
         """Compare-and-set on (object id, state, revision) of ``was``."""
-        row = _row_of(record)
         cursor = self._write(
             "UPDATE objects SET state=?, revision=?, stage=?, plan_digest=?, policy_digest=?, run_id=?, size=?, code=?,"
             " source=?, locator=?, output_sha256=?, output_path=?, verdict=?, accepted=?"
             " WHERE object_id=? AND state=? AND revision=?",
-            (*row[1:], was.object_id, was.state.value, was.revision),
+            (*record[1:], was.object_id, was.state.value, was.revision),
         )
         if cursor.rowcount != 1:
             raise StaleRecordError(was.object_id)
 
     def records(self, *states: State) -> Iterator[ObjectRecord]:
-        """Records in any of ``states``, by id."""
+        """Yield the records in any of ``states``, by id."""
         last = ""
         marks = ",".join("?" * len(states))
         where = f"state IN ({marks}) AND" if states else ""
@@ -130,7 +131,9 @@ class SqliteState:
 
     def counts(self) -> Mapping[State, int]:
         """How many records are in each state."""
-        return {State(state): count for state, count in self._read("SELECT state, count(*) FROM objects GROUP BY state")}
+        return {
+            State(state): count for state, count in self._read("SELECT state, count(*) FROM objects GROUP BY state")
+        }
 
     def codes(self, state: State) -> Mapping[str, int]:
         """How many records of ``state`` have each code."""
@@ -155,16 +158,15 @@ class SqliteState:
         return self.outcome(object_id, stage, plan_digest) or outcome
 
     def outcome(self, object_id: str, stage: str, plan_digest: str) -> StageOutcome | None:
-        """The recorded outcome."""
+        """Return the recorded outcome."""
         query = "SELECT head, mappings FROM outcomes WHERE object_id=? AND stage=? AND plan_digest=?"
         rows = self._read(query, (object_id, stage, plan_digest))
         if not rows:
             return None
         head, digests = rows[0]
-        lines = [head]
-        for at in range(0, len(digests), 16):
-            lines.append(self._read("SELECT text FROM mappings WHERE digest=?", (digests[at : at + 16],))[0][0])
-        return self._codec.decode(b"\n".join(lines))
+        keys = [digests[at : at + 16] for at in range(0, len(digests), 16)]
+        lines = [self._read("SELECT text FROM mappings WHERE digest=?", (key,))[0][0] for key in keys]
+        return self._codec.decode(b"\n".join([head, *lines]))
 
     def drop_outcomes(self, object_id: str) -> None:
         """Forget all outcomes of an object."""
@@ -189,7 +191,7 @@ class SqliteState:
         self._write("INSERT OR REPLACE INTO sources VALUES (?,?)", (source, object_id))
 
     def find_source(self, source: bytes) -> ObjectRecord | None:
-        """The record that a source digest belongs to."""
+        """Return the record that a source digest belongs to."""
         return self._one("WHERE object_id=(SELECT object_id FROM sources WHERE source=?)", source)
 
     def path_taken(self, output_path: str, object_id: str) -> bool:
@@ -287,25 +289,5 @@ class SqliteState:
         return digest
 
 
-def _row_of(record: ObjectRecord) -> tuple[Any, ...]:
-    return (
-        record.object_id,
-        record.state.value,
-        record.revision,
-        record.stage,
-        record.plan_digest,
-        record.policy_digest,
-        record.run_id,
-        record.size,
-        record.code,
-        record.source,
-        record.locator,
-        record.output_sha256,
-        record.output_path,
-        record.verdict,
-        int(record.accepted),
-    )
-
-
 def _record_of(row: tuple[Any, ...]) -> ObjectRecord:
-    return ObjectRecord(row[0], State(row[1]), *row[2:14], accepted=bool(row[14]))
+    return ObjectRecord._make((row[0], State(row[1]), *row[2:14], bool(row[14])))

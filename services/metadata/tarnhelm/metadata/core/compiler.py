@@ -27,8 +27,8 @@ from tarnhelm.metadata.core.pseudo import get_class
 from tarnhelm.metadata.core.recipe import ActionName, Decision, ElementKey, PathStep, PseudoCall, TagSelector, holds
 
 if TYPE_CHECKING:
-    from tarnhelm.metadata.core.profiles import Profile
     from tarnhelm.metadata.core.context import ObjectContext
+    from tarnhelm.metadata.core.profiles import Profile
     from tarnhelm.metadata.core.recipe import Recipe
 
 __all__ = ["MARKER_TAGS", "Addition", "RuleCompiler", "RuleTable", "attribute_label", "first_vr"]

@@ -1,4 +1,4 @@
-"""The gate table: may the pixels of this object carry burned-in text, may they show a face?
+"""The gate table says whether an object's pixels may carry burned-in text, and whether they may show a face.
 
 Two ordered tables of rules; the first rule that applies decides, and the last one of each says *possible*. So a new
 kind of object, a missing attribute or a word that nobody thought of never excludes anything. An attribute that
@@ -8,12 +8,23 @@ reassures: scanners write NO from habit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
-from tarnhelm.metadata.core.gate_words import BODY_CODES, BODY_WORDS, HEAD_CODES, HEAD_PARTS, HEAD_WORDS, PAPER_WORDS
+from tarnhelm.metadata.core.gate_words import (
+    BODY_CODES,
+    BODY_WORDS,
+    HEAD_CODES,
+    HEAD_PARTS,
+    HEAD_WORDS,
+    HOUSE_WORDS,
+    PAPER_WORDS,
+)
 from tarnhelm.metadata.core.text.tokens import folded_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["FACE_RULES", "TEXT_RULES", "GateInput", "GateRule", "GateVerdict", "judge", "rule_tables"]
 
@@ -197,7 +208,9 @@ def _says_head(gate: GateInput) -> bool:
 
 
 def _says_body(gate: GateInput) -> bool:
-    return not BODY_WORDS.isdisjoint(_words(gate)) or not BODY_CODES.isdisjoint(gate.body_part_codes)
+    words = _words(gate)
+    named = any(word in BODY_WORDS and after not in HOUSE_WORDS for word, after in pairwise([*words, ""]))
+    return named or not BODY_CODES.isdisjoint(gate.body_part_codes)
 
 
 def _is_localizer(gate: GateInput) -> bool:

@@ -3,27 +3,43 @@
 Folded, English and French. Codes are SNOMED CT, and the SRT codes of older objects (DICOM PS3.16 CID 4, 4031).
 """
 
+# ruff: noqa: SIM905 - vocabularies read better as lines of words
+
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BODY_CODES", "BODY_WORDS", "HEAD_CODES", "HEAD_PARTS", "HEAD_WORDS", "PAPER_WORDS"]
+__all__ = ["BODY_CODES", "BODY_WORDS", "HEAD_CODES", "HEAD_PARTS", "HEAD_WORDS", "HOUSE_WORDS", "PAPER_WORDS"]
 
-HEAD_PARTS: Final = ("head", "neck", "brain", "skull", "face", "cspine", "ctspine", "wholebody", "wholespine", "sinus", "orbit", "jaw", "cerv")
+HEAD_PARTS: Final = (
+    "head",
+    "neck",
+    "brain",
+    "skull",
+    "face",
+    "cspine",
+    "ctspine",
+    "wholebody",
+    "wholespine",
+    "sinus",
+    "orbit",
+    "jaw",
+    "cerv",
+)
 """Parts of Body Part Examined, wherever they stand in it (``HEADNECK``, ``NECKCHESTABDPELV``)."""
 
 HEAD_WORDS: Final = frozenset(
-    "head heads headneck hn hd brain brains neuro cerebral cerebrum cerebellum cranial cranium intracranial skull scalp vertex "
+    "head heads headneck hn brain brains cerebral cerebrum cerebellum cranial cranium intracranial skull scalp vertex "
     "face faces facial maxillofacial craniofacial sinus sinuses paranasal pns nose nasal orbit orbits orbital eye eyes optic "
-    "iac iacs ear ears temporal petrous mastoid mastoids pituitary sella sellar jaw mandible mandibular maxilla maxillary tmj "
+    "iac iacs ear ears petrous mastoid mastoids pituitary sella sellar jaw mandible mandibular maxilla maxillary tmj "
     "tmjs temporomandibular dental teeth tooth panorex panoramic orthopantomogram opg cephalogram cephalometric cbct conebeam lip lips "
     "mouth tongue throat pharynx nasopharynx larynx parotid salivary thyroid parathyroid neck cervical cspine csp carotid "
-    "carotids vertebral willis cow stroke cva hippocampus hippocampal epilepsy dementia whole wb wholebody total body "
-    "wholespine spine eyeballs bodyscan petct pet mip vrt ctac "
-    "tete crane cranien cranienne cerebrale cerebraux cerveau encephale encephalique visage faciale massif face orbite orbites "
+    "carotids willis cow stroke cva hippocampus hippocampal epilepsy dementia whole wb wholebody "
+    "wholespine mprage mp2rage flair fmri swi eyeballs petct pet ctac "
+    "tete crane cranien cranienne cerebrale cerebraux cerveau encephale encephalique visage faciale face orbite orbites "
     "oeil yeux oreille oreilles rocher rochers selle turcique hypophyse hypophysaire machoire mandibule maxillaire dentaire "
     "dents dent bouche langue gorge nez cou cervicale cervicales cervico tsa carotide carotides parotide thyroide avc "
-    "cerebelleux corps entier rachis".split()
+    "cerebelleux entier".split()
 )
 
 BODY_WORDS: Final = frozenset(
@@ -35,17 +51,22 @@ BODY_WORDS: Final = frozenset(
     "patella hand hands wrist wrists finger fingers thumb elbow elbows forearm humerus breast breasts tlspine lsspine "
     "poitrine thoracique poumon poumons pulmonaire coeur cardiaque coronaire coronaires abdominal abdominale foie hepatique "
     "rein reins renale vessie bassin pelvien pelvienne hanche hanches genou genoux cheville chevilles pied pieds jambe "
-    "jambes cuisse cuisses orteil orteils talon main mains poignet poignets doigt doigts pouce coude coudes lombaire "
+    "jambes cuisse cuisses orteil orteils talon mains poignet poignets doigt doigts pouce coude coudes lombaire "
     "lombaires sein seins uroscanner enteroscanner entero".split()
 )
 
 PAPER_WORDS: Final = frozenset(
-    "screen screensave screenshot screencapture screenshots capture captures captured snapshot snapshots report reports "
-    "rapport rapports page pages dose sheet summary sommaire resume result results resultat resultats printout annotated "
-    "annotation annotations overlay graph graphs curve curves table tables localizer localiser scout scouts topogram topo "
-    "surview protocol document documents scanned key worksheet analysis statistics".split()
+    "screen screensave screenshot screencapture screenshots snapshot snapshots report reports "
+    "rapport rapports sheet summary sommaire printout annotated "
+    "annotation annotations overlay localizer localiser scout scouts topogram topo "
+    "surview documents worksheet".split()
 )
-"""Words of descriptions. ``protocol`` alone is not meant: a Protocol Name is passed as its value."""
+"""Words that say that an image is a page or a drawing."""
+
+HOUSE_WORDS: Final = frozenset(
+    "institute institut centre center clinic clinique hospital hopital unit unite foundation fondation pavilion pavillon".split()
+)
+"""Behind a body word they make it the name of a house: a Heart Institute scans heads too."""
 
 HEAD_CODES: Final = frozenset(
     {
@@ -60,8 +81,8 @@ HEAD_CODES: Final = frozenset(
         "2095001", "T-22000",  # paranasal sinus
         "363654007", "T-D14AE",  # orbit
         "661005", "T-D1213",  # jaw
-        "53620006", "T-15770",  # temporomandibular joint
-        "421060004", "T-D00F6",  # spine, any part
+        "53620006",  # temporomandibular joint
+        "421060004",  # spine, any part
     }
 )  # fmt: skip
 

@@ -41,7 +41,7 @@ class Scan:
         (operation, raw value, raw charset) whose PSEUDO class has to ask the assigner.
     """
 
-    __slots__ = ("acting", "facts", "harvest", "questions", "uids")
+    __slots__ = ("_harvest_key", "acting", "facts", "harvest", "questions", "uids")
 
     def __init__(self) -> None:
         self.acting: list[Element] = []
@@ -49,12 +49,34 @@ class Scan:
         self.uids: set[bytes] = set()
         self.facts: dict[int, bytes] = {}
         self.questions: list[tuple[Operation, bytes, bytes]] = []
+        self._harvest_key: frozenset[object] | None = None
+
+    def harvest_key(self) -> frozenset[object]:
+        """Everything harvested, as a key: objects that agree in it share their identifiers."""
+        if self._harvest_key is None:
+            self._harvest_key = frozenset(self.harvest)
+        return self._harvest_key
+
+    def joined(self, other: Scan) -> Scan:
+        """This scan and that of further elements of the same object."""
+        made = Scan()
+        made.acting = other.acting
+        made.facts = self.facts | other.facts
+        made.uids = self.uids | other.uids
+        made.questions = self.questions + other.questions if other.questions else self.questions
+        if other.harvest:
+            made.harvest = self.harvest + other.harvest
+        else:
+            made.harvest = self.harvest
+            made._harvest_key = self.harvest_key()  # noqa: SLF001 - another scan of this class
+        return made
 
 
 def scan_elements(
     buffer: bytes,
     elements: list[Element],
     open_unknown: Callable[[Element], Element],
+    charset: bytes = b"",
 ) -> Scan:
     """Walk the element list of a data set.
 
@@ -66,11 +88,12 @@ def scan_elements(
         From :meth:`tarnhelm.common.dicom.header.Walker.walk`.
     open_unknown
         Turns a UN element whose tag is a known sequence into one with items, where its bytes are items.
+    charset
+        Raw Specific Character Set that holds until an element says otherwise.
     """
     found = Scan()
     acting = found.acting
     facts = found.facts
-    charset = b""
     for element in elements:
         operation = element[0][3]
         if not operation.interesting:

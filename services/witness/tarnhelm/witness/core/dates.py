@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tarnhelm.witness.core.text import MONTHS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Day", "dates_in", "dates_in_uid", "spellings"]
 

@@ -12,8 +12,18 @@ from importlib.resources import files
 from typing import Final
 
 __all__ = [
-    "CLASS_UID_TAGS", "DEVICE_TAGS", "IDENTITY_NAME_TAGS", "IDENTIFIER_TAGS", "LONG_VRS", "NUMBER_VRS", "PIXEL_TAGS",
-    "SHORT_VRS", "STANDARD_SCHEMES", "TEXT_VRS", "is_standard_uid", "vr_of",
+    "CLASS_UID_TAGS",
+    "DEVICE_TAGS",
+    "IDENTIFIER_TAGS",
+    "IDENTITY_NAME_TAGS",
+    "LONG_VRS",
+    "NUMBER_VRS",
+    "PIXEL_TAGS",
+    "SHORT_VRS",
+    "STANDARD_SCHEMES",
+    "TEXT_VRS",
+    "is_standard_uid",
+    "vr_of",
 ]
 
 LONG_VRS: Final = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})

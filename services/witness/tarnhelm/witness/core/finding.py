@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["IDENTIFIER", "PIXELS", "STRUCTURE", "UID", "UNDECIDED", "Finding", "merged", "position_of"]
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tarnhelm.witness.core.charsets import decode
 from tarnhelm.witness.core.elements import CLASS_UID_TAGS, IDENTIFIER_TAGS, IDENTITY_NAME_TAGS, is_standard_uid
 from tarnhelm.witness.core.identifiers import Date, Id, Identifier, Name, Phrase
 from tarnhelm.witness.core.text import LETTERS, fold, vocabulary, weight
-from tarnhelm.witness.core.walk import Parsed
+
+if TYPE_CHECKING:
+    from tarnhelm.witness.core.walk import Parsed
 
 __all__ = ["Harvest", "Value", "charset_of", "gather", "identifiers_of", "is_placeholder"]
 
@@ -24,16 +26,15 @@ Position = tuple[tuple[int, ...], int, bytes]
 """Path of the container, attribute, raw value without padding."""
 
 _BIRTH: Final = frozenset({0x00100030})
-_PARTICLES: Final = frozenset(
-    "van von der den del della des du de da di la le les el al bin ibn ben bint abu st ste mac mc der zu zur dos das ten ter".split()
-)
-_TITLES: Final = frozenset(
-    "dr prof mr mrs ms miss mme mlle md phd jr sr ii iii iv msc rn rt bsc frcpc hon sir frcr mbbs dds".split()
-)
-_PLACEHOLDERS: Final = frozenset(
+_PARTICLE_WORDS: Final = "van von der den del della des du de da di la le les el al bin ibn ben bint abu st ste mac mc der zu zur dos das ten ter"
+_PARTICLES: Final = frozenset(_PARTICLE_WORDS.split())
+_TITLE_WORDS: Final = "dr prof mr mrs ms miss mme mlle md phd jr sr ii iii iv msc rn rt bsc frcpc hon sir frcr mbbs dds"
+_TITLES: Final = frozenset(_TITLE_WORDS.split())
+_PLACEHOLDER_WORDS: Final = (
     "anonymous anonymized anonymised anonyme anon unknown inconnu none null patient name noname test dummy removed "
-    "deidentified deid unidentified unspecified nil na".split()
+    "deidentified deid unidentified unspecified nil na"
 )
+_PLACEHOLDERS: Final = frozenset(_PLACEHOLDER_WORDS.split())
 _DIGITS: Final = re.compile(r"\d")
 _LONG_DIGITS: Final = re.compile(r"\d{6,}")
 _LINES: Final = re.compile(r"[\r\n^,;\\]+")
@@ -64,9 +65,7 @@ class Harvest:
 
 def charset_of(parsed: Parsed) -> dict[int, bytes]:
     """Return the Specific Character Set that holds in each container which declares one."""
-    return {
-        e[4]: bytes(parsed.buf[e[2] : e[2] + e[3]]).strip(b"\0 ") for e in parsed.named if e[0] == 0x00080005
-    }
+    return {e[4]: bytes(parsed.buf[e[2] : e[2] + e[3]]).strip(b"\0 ") for e in parsed.named if e[0] == 0x00080005}
 
 
 def declared_in(parsed: Parsed, charsets: dict[int, bytes], container: int) -> bytes:
@@ -120,9 +119,12 @@ def gather(parsed: Parsed) -> Harvest:
 
 
 def is_placeholder(text: str) -> bool:
-    """Tell whether a folded value names nobody: empty, zeros, one repeated character, ``UNKNOWN``."""
+    """Tell whether a folded value names nobody: empty, zeros, one character again and again, ``UNKNOWN``."""
     core = "".join(filter(str.isalnum, text))
-    return len(set(core)) <= 1 or core in _PLACEHOLDERS or all(w in _PLACEHOLDERS for w in LETTERS.findall(text) or [""])
+    if not core or set(core) == {"0"} or (len(core) >= 4 and len(set(core)) == 1) or core in _PLACEHOLDERS:
+        return True
+    words = LETTERS.findall(text)
+    return bool(words) and core.isalpha() and all(word in _PLACEHOLDERS for word in words)
 
 
 def identifiers_of(value: Value) -> list[tuple[Identifier, tuple[str, ...]]]:
@@ -206,9 +208,8 @@ def _id(kind: str, identity: bool, text: str) -> list[tuple[Identifier, tuple[st
         (Id(kind, identity, core, split=len(core) != len(folded), space=space), (text.strip(),))
     ]
     # A prefix is easily dropped: MRN-4471093 is also known by its number.
-    for run in _LONG_DIGITS.findall(core):
-        if run != core and not is_placeholder(run):
-            found.append((Id(kind, identity, run, split=False, space=10.0 ** min(len(run), 40)), ()))
+    runs = [run for run in _LONG_DIGITS.findall(core) if run != core and not is_placeholder(run)]
+    found += [(Id(kind, identity, run, split=False, space=10.0 ** min(len(run), 40)), ()) for run in runs]
     return found
 
 
@@ -226,8 +227,8 @@ def _phrase(kind: str, identity: bool, text: str) -> list[tuple[Identifier, tupl
         words = LETTERS.findall(folded)
         if kind == "text" and digits >= 7:
             found.append((Id(kind, identity, "".join(_DIGITS.findall(core)), split=True, space=10.0**digits), ()))
-        elif len(core) >= 6 and (digits or len(words) > 1 or len(core) >= 8) and not all(word in usual for word in words):
-            found.append((Phrase(kind, identity, core), (piece.strip(),)))
-        elif len(core) >= 6 and len(words) > 2:
+        elif (
+            len(core) >= 6 and (digits or len(words) > 1 or len(core) >= 8) and not all(word in usual for word in words)
+        ) or (len(core) >= 6 and len(words) > 2):
             found.append((Phrase(kind, identity, core), (piece.strip(),)))
     return found

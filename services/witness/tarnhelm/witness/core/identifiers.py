@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from tarnhelm.witness.core.dates import dates_in, dates_in_uid
@@ -19,10 +20,13 @@ __all__ = ["Date", "Id", "Identifier", "Name", "Phrase"]
 
 _GAP: Final = 4
 _EMBEDDED: Final = 7
-_TITLES: Final = frozenset("dr doctor prof mr mrs ms miss mme mlle m patient patiente pt name nom surname ddn".split())
+_TITLE_WORDS: Final = "dr doctor prof mr mrs ms miss mme mlle m patient patiente pt name nom surname ddn"
+_TITLES: Final = frozenset(_TITLE_WORDS.split())
 _WHOLE_NUMBER: Final = 6
 _CHANCE_SPACE: Final = 1e7
-_UNIT: Final = r"(?!\s?(?:mm|cm|um|ms|sec|s|ml|cc|kv|kvp|ma|mas|hz|khz|mhz|kg|g|px|pixels?|gy|mgy|cgy|hu|bq|mbq|t|deg)\b)"
+_UNIT: Final = (
+    r"(?!\s?(?:mm|cm|um|ms|sec|s|ml|cc|kv|kvp|ma|mas|hz|khz|mhz|kg|g|px|pixels?|gy|mgy|cgy|hu|bq|mbq|t|deg)\b)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,11 @@ class Name:
             if word in parts:
                 if previous is not None and previous[0] != word:
                     gap = text[previous[1] : begin]
-                    if len(gap) <= _GAP and not any(c.isdigit() for c in gap) and self._telling(previous[0], word, gap, place):
+                    if (
+                        len(gap) <= _GAP
+                        and not any(c.isdigit() for c in gap)
+                        and self._telling(previous[0], word, gap, place)
+                    ):
                         return True
                 previous = (word, end)
             elif previous is not None and len(word) > 1:
@@ -69,20 +77,22 @@ class Name:
             elif previous is not None:
                 previous = (previous[0], end)
         joined = {a + b for a in parts for b in parts if a != b and len(a) + len(b) >= 6}
-        if any(word in joined for word, _, _ in words):
+        if any(word in joined and word not in vocabulary() for word, _, _ in words):
             return True
         return any(not part.isascii() for part in parts) and self._unspaced(text)
 
     def _unspaced(self, text: str) -> bool:
         """Scripts without spaces: both parts in one text, side by side."""
         wide = [part for part in self.parts if part[0] >= "\u2e80"]
-        return any(a + b in text.replace(" ", "").replace("^", "").replace("\u3000", "") for a in wide for b in wide if a != b)
+        return any(
+            a + b in text.replace(" ", "").replace("^", "").replace("\u3000", "") for a in wide for b in wide if a != b
+        )
 
     @staticmethod
     def _telling(first: str, second: str, gap: str, place: Place) -> bool:
         words = vocabulary()
         if first in words and second in words:
-            return place is Place.PERSON or "^" in gap or ("," in gap and place is Place.TEXT)
+            return place is Place.PERSON or "^" in gap
         if place in {Place.CODE, Place.DEVICE} and weight(first) + weight(second) < 6:
             return "^" in gap
         return True
@@ -91,8 +101,9 @@ class Name:
         usual = vocabulary()
         strong = [part for part in self.parts if weight(part) >= 4 and part not in usual]
         initials = {part[0] for part in self.parts}
-        coined = {letter + part for part in strong for letter in initials if part[0] != letter or len(self.parts) == 1}
-        coined |= {part + letter for part in strong for letter in initials if part[0] != letter}
+        # JSMITH and SMITHJ; with shorter names such forms are words too often (C. Ross, CROSS).
+        long = [part for part in strong if len(part) >= 5]
+        coined = {form for part in long for x in initials if part[0] != x for form in (x + part, part + x)} - usual
         for index, (word, _, _) in enumerate(words):
             if word in strong or word in coined:
                 return True
@@ -157,7 +168,7 @@ def _id_pattern(core: str, split: bool) -> re.Pattern[str]:  # noqa: FBT001
     long = len(core) >= _WHOLE_NUMBER
     apart = r"[\s\-_./^()]{0,3}" if split else (r"[\s\-_./]?" if long else "")
     pieces = [re.escape(core[0])]
-    for before, after in zip(core, core[1:], strict=False):
+    for before, after in pairwise(core):
         loose = split or (long and (before.isdigit() or after.isdigit())) or before.isdigit() != after.isdigit()
         pieces.append((apart or r"[\s\-_]?" if loose else "") + re.escape(after))
     body = "".join(pieces)

@@ -10,19 +10,23 @@ from __future__ import annotations
 import base64
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarnhelm.witness.core.charsets import CODECS
 from tarnhelm.witness.core.dates import spellings
 from tarnhelm.witness.core.harvest import Value, identifiers_of
 from tarnhelm.witness.core.identifiers import Date, Id, Identifier, Name, Phrase
 from tarnhelm.witness.core.text import compact, fold, vocabulary, weight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
 
 __all__ = ["Hit", "NeedleCache", "Needles", "compile_needles"]
 
@@ -31,6 +35,7 @@ _MIX: Final = np.uint32(2654435761)
 _SHIFT: Final = np.uint32(16)
 _MIX_INT, _MASK = 2654435761, 0xFFFFFFFF
 
+Spelled = tuple[tuple[Identifier, tuple[tuple[bytes, int, bool], ...]], ...]
 Hit = tuple[int, int, int, bytes]
 """Identifier, first byte and bytes in the compact haystack, needle where its bytes are the evidence (else empty)."""
 
@@ -63,16 +68,15 @@ class Needles:
         return hits
 
 
-def compile_needles(values: tuple[Value, ...]) -> Needles:
-    """Compile harvested values."""
+def compile_needles(values: tuple[Value, ...], spelled: Callable[[Value], Spelled] | None = None) -> Needles:
+    """Compile harvested values; ``spelled`` may remember the spellings of single values."""
     identifiers: dict[Identifier, int] = {}
     rows: dict[tuple[bytes, int, int, bool], None] = {}
     for value in values:
-        for identifier, texts in identifiers_of(value):
+        for identifier, needles in (spelled or spell)(value):
             number = identifiers.setdefault(identifier, len(identifiers))
-            for needle, offset, literal in _spellings(identifier, texts):
-                if len(needle) >= _GRAM:
-                    rows[needle, max(0, min(offset, len(needle) - _GRAM)), number, literal] = None
+            for needle, offset, literal in needles:
+                rows[needle, offset, number, literal] = None
     grams: dict[int, list[tuple[bytes, int, int, bool]]] = {}
     table = np.zeros(1 << 16, np.bool_)
     for row in rows:
@@ -80,6 +84,19 @@ def compile_needles(values: tuple[Value, ...]) -> Needles:
         grams.setdefault(gram, []).append(row)
         table[((gram * _MIX_INT) & _MASK) >> 16] = True
     return Needles(tuple(identifiers), table, {gram: tuple(found) for gram, found in grams.items()})
+
+
+def spell(value: Value) -> Spelled:
+    """Return the identifiers of a value, each with (compact needle, where its gram begins, are its bytes evidence)."""
+    found = []
+    for identifier, texts in identifiers_of(value):
+        needles = {
+            (needle, max(0, min(offset, len(needle) - _GRAM)), literal): None
+            for needle, offset, literal in _spellings(identifier, texts)
+            if len(needle) >= _GRAM
+        }
+        found.append((identifier, tuple(needles)))
+    return tuple(found)
 
 
 def _spellings(identifier: Identifier, texts: tuple[str, ...]) -> Iterator[tuple[bytes, int, bool]]:
@@ -99,8 +116,9 @@ def _spellings(identifier: Identifier, texts: tuple[str, ...]) -> Iterator[tuple
         if not text.isascii():
             for needle in _encoded(text):
                 yield needle, 0, True
-        for needle in _base64(text):
-            yield needle, 0, False
+        if identifier.identity:
+            for needle in _base64(text):
+                yield needle, 0, False
 
 
 def _name_spellings(name: Name) -> Iterator[tuple[bytes, int, bool]]:
@@ -131,12 +149,11 @@ def _encoded(text: str) -> Iterator[bytes]:
                     needle = normal.encode(codec)
                 except UnicodeEncodeError:
                     continue
-                if not needle.isascii() or b"\x1b" in needle or b"\0" in needle:
-                    yield compact(needle)
+                yield compact(needle)
 
 
 def _base64(text: str) -> Iterator[bytes]:
-    """The part of a base64 text that does not depend on its neighbours, at each of the three alignments."""
+    """Yield the part of a base64 text that does not depend on its neighbours, at each of three alignments."""
     if len(text) < 5:
         return
     for spelled in dict.fromkeys((text, text.lower(), text.upper(), text.title())):
@@ -159,6 +176,8 @@ class NeedleCache:
         self._size = size
         self._known: OrderedDict[tuple[Value, ...], Needles] = OrderedDict()
         self._lock = Lock()
+        # Patients of one hospital share its name, its physicians, its devices and often the day.
+        self._spell = lru_cache(maxsize=8 * size)(spell)
 
     def get(self, values: tuple[Value, ...]) -> Needles:
         """Return the needles of a harvest, compiled at most once while it stays among the last ones."""
@@ -167,7 +186,7 @@ class NeedleCache:
             if known is not None:
                 self._known.move_to_end(values)
                 return known
-        made = compile_needles(values)
+        made = compile_needles(values, self._spell)
         with self._lock:
             self._known[values] = made
             while len(self._known) > self._size:

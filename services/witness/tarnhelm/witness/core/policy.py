@@ -7,19 +7,20 @@ half understood would let an identifier pass.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.common.errors import WITNESS_POLICY, TarnhelmError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 __all__ = ["CLASSES", "Policy", "Positions"]
 
-CLASSES: Final = frozenset(
-    {"name", "id", "date", "time", "uid", "place", "organisation", "birth", "text", "*"}
-)
+CLASSES: Final = frozenset({"name", "id", "date", "time", "uid", "place", "organisation", "birth", "text", "*"})
 _KEYS: Final = frozenset({"version", "digest", "keep", "surrogate", "uids", "dates", "private_keep", "standard_uids"})
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _REPEATING = re.compile(r"([0-9A-Fa-f]{2})xx([0-9A-Fa-f]{4})")
@@ -71,7 +72,8 @@ class Policy:
     Attributes
     ----------
     digest
-        64 hex digits under which the plan knows this policy; they stand in the signed verdict.
+        64 hex digits under which the plan knows this policy: sha256 over the canonical JSON of all its other keys. They
+        stand in the signed verdict.
     keep
         Where the recipe keeps the source's own identifier of a class.
     surrogate
@@ -111,7 +113,7 @@ class Policy:
                 raise ValueError  # noqa: TRY301
             if raw["version"] != 1 or raw["version"] is True or raw.get("standard_uids", "builtin") != "builtin":
                 raise ValueError  # noqa: TRY301
-            if not _HEX.fullmatch(raw["digest"]):
+            if not _HEX.fullmatch(raw["digest"]) or raw["digest"] != _digest(raw):
                 raise ValueError  # noqa: TRY301
             return cls(
                 digest=raw["digest"],
@@ -123,6 +125,13 @@ class Policy:
             )
         except (ValueError, TypeError, KeyError, RecursionError):
             raise TarnhelmError(WITNESS_POLICY) from None
+
+
+def _digest(raw: dict[str, Any]) -> str:
+    """Compute the digest of a document: what a verdict vouches for is the rules themselves, not a name for them."""
+    rules = {key: value for key, value in raw.items() if key != "digest"}
+    text = json.dumps(rules, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

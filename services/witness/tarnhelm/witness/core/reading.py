@@ -95,7 +95,9 @@ class Reading:
         if self.place in {Place.BINARY, Place.OUTSIDE}:
             whole = raw.strip(b"\0 ")
             texts = [run.decode("ascii") for run in _RUN.findall(raw) if len(run) >= _SHORT_RUN or run.strip() == whole]
-            texts += [run.decode("ascii") for run in _RUN.findall(raw) if 6 <= len(run) < _SHORT_RUN and run.strip() != whole]
+            texts += [
+                run.decode("ascii") for run in _RUN.findall(raw) if 6 <= len(run) < _SHORT_RUN and run.strip() != whole
+            ]
             if not raw.isascii():
                 texts += _printable(decode(raw, self.declared))
         else:
@@ -113,11 +115,10 @@ class Reading:
     @cached_property
     def words(self) -> tuple[tuple[str, tuple[tuple[str, int, int], ...]], ...]:
         """Each reading with its words: (word, begin, end). Camel case is read both joined and apart."""
-        found = []
-        for original in self.originals:
-            for text in dict.fromkeys((fold(original), fold(_CAMEL.sub(" ", original)))):
-                found.append((text, tuple((m[0], m.start(), m.end()) for m in LETTERS.finditer(text))))
-        return tuple(found)
+        texts = (t for text in self.originals for t in (fold(text), fold(_CAMEL.sub(" ", text))))
+        return tuple(
+            (text, tuple((m[0], m.start(), m.end()) for m in LETTERS.finditer(text))) for text in dict.fromkeys(texts)
+        )
 
     @cached_property
     def components(self) -> tuple[str, ...]:

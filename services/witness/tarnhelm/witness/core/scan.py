@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -21,11 +20,15 @@ from tarnhelm.witness.core.elements import STANDARD_SCHEMES, is_standard_uid
 from tarnhelm.witness.core.finding import IDENTIFIER, UID, Finding, position_of
 from tarnhelm.witness.core.harvest import Harvest, Position, charset_of, declared_in, identifiers_of, is_placeholder
 from tarnhelm.witness.core.identifiers import Id, Identifier, Name
-from tarnhelm.witness.core.needles import Needles
-from tarnhelm.witness.core.policy import Policy
 from tarnhelm.witness.core.reading import Place, Reading, place_of
 from tarnhelm.witness.core.text import compact, fold
-from tarnhelm.witness.core.walk import Parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tarnhelm.witness.core.needles import Needles
+    from tarnhelm.witness.core.policy import Policy
+    from tarnhelm.witness.core.walk import Parsed
 
 __all__ = ["Region", "Scan"]
 
@@ -50,7 +53,7 @@ class Scan:
         self.wanted, self.present = harvests
         self.policy = policy
         self.regions = regions
-        tag, start, length = result.pixel or (0, len(result.buf), 0)
+        _, start, length = result.pixel or (0, len(result.buf), 0)
         self._cut, self._gap = start, length
         buf = result.buf
         self.head = bytes(buf[:start]) + bytes(buf[start + length :])
@@ -158,7 +161,9 @@ class Scan:
 
     def _uid_in(self, uid: bytes, index: int) -> Finding | None:
         path, tag, vr, raw, _ = self._region(index)
-        if vr == b"UI" and (is_standard_uid(raw.rstrip(b"\0 ")) or any(p.strip(b"\0 ") == uid for p in raw.split(b"\\"))):
+        if vr == b"UI" and (
+            is_standard_uid(raw.rstrip(b"\0 ")) or any(p.strip(b"\0 ") == uid for p in raw.split(b"\\"))
+        ):
             return None  # judged as a whole above
         if not re.search(rb"(?<![0-9.])" + re.escape(uid) + rb"(?![0-9])", raw.replace(b"\0", b"")):
             return None
@@ -273,7 +278,13 @@ class Scan:
         if index < 0:
             return (), 0, b"", bytes(self.result.buf[:128]), 0
         tag, vr, start, length, container = self.result.elements[index]
-        return self.result.containers[container].path, tag, vr, bytes(self.result.buf[start : start + length]), container
+        return (
+            self.result.containers[container].path,
+            tag,
+            vr,
+            bytes(self.result.buf[start : start + length]),
+            container,
+        )
 
     def _name(self, index: int) -> str:
         if index < 0:
@@ -295,7 +306,9 @@ class Scan:
         """(container, group and block) → private creator."""
         buf = self.result.buf
         return {
-            (container, (tag >> 16) << 8 | tag & 0xFF): bytes(buf[start : start + length]).decode("latin-1").strip(" \0")
+            (container, (tag >> 16) << 8 | tag & 0xFF): bytes(buf[start : start + length])
+            .decode("latin-1")
+            .strip(" \0")
             for tag, _, start, length, container in self.result.elements
             if tag & 0x10000 and 0x10 <= tag & 0xFFFF <= 0xFF
         }

@@ -6,17 +6,20 @@ The walk has already proved that every byte belongs to an element, that lengths 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from itertools import takewhile
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tarnhelm.witness.core.charsets import is_known
 from tarnhelm.witness.core.elements import TEXT_VRS
 from tarnhelm.witness.core.finding import IDENTIFIER, STRUCTURE, UNDECIDED, Finding, position_of
 from tarnhelm.witness.core.harvest import charset_of, is_placeholder
-from tarnhelm.witness.core.policy import Policy
 from tarnhelm.witness.core.text import fold
 from tarnhelm.witness.core.walk import EXPLICIT_LITTLE, Element, Parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tarnhelm.witness.core.policy import Policy
 
 __all__ = ["check_structure"]
 
@@ -37,14 +40,14 @@ def check_structure(source: Parsed, result: Parsed, policy: Policy) -> Iterator[
     yield from _identity(source, result, policy)
     yield from _markers(result)
     private = False
-    odd = [e for e in result.elements if e[0] & 0x10000 or not e[0] & 0xFFFF or e[0] >> 24 in _WATCHED or e[0] == _DOCUMENT]
+    odd = [
+        e for e in result.elements if e[0] & 0x10000 or not e[0] & 0xFFFF or e[0] >> 24 in _WATCHED or e[0] == _DOCUMENT
+    ]
     for tag, _, start, length, container in odd:
         if tag & 0x10000:
             private = True
         elif not tag & 0xFFFF and container != 1:
-            if length != 4:
-                yield Finding(STRUCTURE, f"{tag:08X}", "group-length")
-            elif container or not _group_length_fits(result, tag, start):
+            if length != 4 or container or not _group_length_fits(result, tag, start):
                 yield Finding(STRUCTURE, f"{tag:08X}", "group-length")
         elif tag & 0xFF000000 in {0x50000000, 0x60000000}:
             yield from _plane(result, policy, tag, container)
@@ -100,7 +103,13 @@ def _identity(source: Parsed, result: Parsed, policy: Policy) -> Iterator[Findin
         old = fold((before or b"").decode("latin-1")).strip(" \0")
         new = fold(after.decode("latin-1")).strip(" \0")
         long = len(new) >= 5 or (kind == "name" and "^" in new)
-        if new and new == old and long and not is_placeholder(new) and not policy.keep.classes((tag,), "") & {kind, "*"}:
+        if (
+            new
+            and new == old
+            and long
+            and not is_placeholder(new)
+            and not policy.keep.classes((tag,), "") & {kind, "*"}
+        ):
             yield Finding(IDENTIFIER, f"{tag:08X}", kind)
 
 
@@ -113,14 +122,18 @@ def _markers(result: Parsed) -> Iterator[Finding]:
 
 
 def _group_length_fits(result: Parsed, tag: int, start: int) -> bool:
-    """A group length must be right: four bytes that nobody reads are four bytes to hide something in."""
+    """Tell whether a group length is right: four bytes that nobody reads are four bytes to hide something in."""
     (length,) = struct.unpack_from("<I" if result.little else ">I", result.buf, start)
     group = tag >> 16
     later = [t for t in result.top if t >> 16 > group]
     if not later:
         return bool(start + 4 + length == result.end)
     following = result.top[min(later)]
-    head = 12 if result.explicit and following[2] >= 12 and following[1] in {b"OB", b"OW", b"SQ", b"UN", b"UT", b"UC", b"UR"} else 8
+    head = (
+        12
+        if result.explicit and following[2] >= 12 and following[1] in {b"OB", b"OW", b"SQ", b"UN", b"UT", b"UC", b"UR"}
+        else 8
+    )
     return bool(start + 4 + length == following[2] - head)
 
 

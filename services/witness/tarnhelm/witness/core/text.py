@@ -56,7 +56,7 @@ def _fold(text: str) -> str:
 
 def weight(text: str) -> int:
     """Count letters and digits; an ideograph or a Hangul syllable says as much as two Latin letters."""
-    return sum(2 if "\u3400" <= letter else 1 for letter in text if letter.isalnum())
+    return sum(2 if letter >= "\u3400" else 1 for letter in text if letter.isalnum())
 
 
 @cache

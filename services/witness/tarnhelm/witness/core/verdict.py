@@ -10,10 +10,8 @@ import hashlib
 import mmap
 import re
 import struct
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -29,6 +27,9 @@ from tarnhelm.witness.core.structure import check_structure
 from tarnhelm.witness.core.walk import Buffer, Fault, Parsed, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
     from tarnhelm.witness.core.policy import Policy

@@ -11,10 +11,12 @@ import mmap
 import struct
 import zlib
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from tarnhelm.common.limits import Limits
 from tarnhelm.witness.core.elements import IDENTIFIER_TAGS, LONG_VRS, PIXEL_TAGS, SHORT_VRS, TEXT_VRS, vr_of
+
+if TYPE_CHECKING:
+    from tarnhelm.common.limits import Limits
 
 __all__ = ["Buffer", "Container", "Element", "Fault", "Parsed", "walk"]
 
@@ -43,7 +45,7 @@ _HEADS: Final = {little: tuple(struct.Struct(order + form).unpack_from for form 
                  for little, order in ((True, "<"), (False, ">"))}  # fmt: skip
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818 - a fault of the file, not of the program
     """The bytes are not a well-formed object; ``reason`` is a word of a closed list, ``position`` a tag or region."""
 
     def __init__(self, reason: str, position: str = "") -> None:
@@ -235,7 +237,9 @@ class _Walker:
         finally:
             parsed.little, self.strict = little, strict
 
-    def _sequence(self, tag: int, pos: int, end: int, container: int, depth: int, *, explicit: bool, open_ended: bool) -> int:
+    def _sequence(
+        self, tag: int, pos: int, end: int, container: int, depth: int, *, explicit: bool, open_ended: bool
+    ) -> int:
         if depth >= self.limits.max_depth:
             raise Fault("depth", f"{tag:08X}")
         parsed = self.parsed

@@ -47,6 +47,15 @@ class RuleConflict:
     rule_b: Rule
     why: str
 
+    def __str__(self) -> str:
+        """One line: where the rules stand, and why they do not go together."""
+        lines = (
+            f"line {self.rule_b.line}"
+            if self.rule_a is self.rule_b
+            else f"lines {self.rule_a.line} and {self.rule_b.line}"
+        )
+        return f"{lines} of {self.rule_b.source}: {self.why}"
+
 
 def conflicts(recipe: Recipe) -> tuple[RuleConflict, ...]:
     """Find what the author of a recipe should look at.

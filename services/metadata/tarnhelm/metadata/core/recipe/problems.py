@@ -107,7 +107,7 @@ class ProblemList:
         if self._budget <= 0:
             return ""
         self._budget -= 1
-        by_folded = {known.lower(): str(known) for known in vocabulary if abs(len(known) - len(word)) <= 8}
+        by_folded = {known.lower(): str(known) for known in vocabulary if abs(len(known) - len(word)) <= 4}
         near = difflib.get_close_matches(folded, by_folded, n=1, cutoff=cutoff)
         found = by_folded[near[0]] if near else ""
         self._known[folded] = found

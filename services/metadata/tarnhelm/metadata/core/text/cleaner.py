@@ -8,22 +8,27 @@ the rules stand in ``docs/reference/text-cleaning.md``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
-from tarnhelm.metadata.core.text.identifiers import Identifiers
 from tarnhelm.metadata.core.text.numbers import is_protocol_token, number_stays
 from tarnhelm.metadata.core.text.patterns import identifying_spans, own_form_spans
 from tarnhelm.metadata.core.text.tokens import WORD, fold_word
 from tarnhelm.metadata.core.text.words import TITLES, Lexicon, lexicon
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tarnhelm.metadata.core.text.identifiers import Identifiers
+
 __all__ = ["CleanText", "TextCleaner"]
 
 _GONE: Final = "\x00"
 _SEPARATORS: Final = r"[ \t,;:/|^=_\-.&@~\"'!?#$`%]"
-_AROUND_GONE: Final = re.compile(rf"{_SEPARATORS}*\x00(?:{_SEPARATORS}|\x00)*")
+# Bounded, or a long line of dashes would cost its square.
+_AROUND_GONE: Final = re.compile(rf"{_SEPARATORS}{{0,16}}\x00(?:{_SEPARATORS}|\x00)*")
 _EMPTY_BRACKETS: Final = re.compile(r"\(\s*\)|\[\s*\]|\{\s*\}|<\s*>")
 _SPACES: Final = re.compile(r"[ \t]{2,}")
 _INSIDE_BRACKETS: Final = re.compile(r"(?<=[(\[{])[ \t]+|[ \t]+(?=[)\]}])")
@@ -32,8 +37,11 @@ _EDGES: Final = " \t,;:/|^=_-.&@~\r\n\f"
 _ODD: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]|(?![°±×÷²³≤≥≈→–—’‘“”«»…µ½¼¾\u00a0])[^\x00-\x7f\w]")
 _PASSES: Final = 8
 _MEMO: Final = 4096
+_LONGEST_KEPT: Final = 1024
 _NEAR: Final = re.compile(r"[\s'’\-.]{1,3}|")
-_DOTTED: Final = frozenset("".join(sorted(pair)) for pair in ("pi", "iv", "po", "sc", "im", "eg", "ie", "am", "pm", "vs"))
+_DOTTED: Final = frozenset(
+    "".join(sorted(pair)) for pair in ("pi", "iv", "po", "sc", "im", "eg", "ie", "am", "pm", "vs")
+)
 _LINKS: Final = frozenset({"s", "de", "du", "d", "des", "of", "the", "la", "le"})
 
 
@@ -94,6 +102,8 @@ class TextCleaner:
     def _remembered(self, text: str, identifiers: Identifiers, *, strict: bool) -> CleanText:
         if not text:
             return CleanText("", 0)
+        if len(text) > _LONGEST_KEPT:
+            return self._until_stable(text, identifiers, strict=strict)
         key = (text, identifiers.key, strict)
         known = self._memo.get(key)
         if known is None:
@@ -119,7 +129,8 @@ class TextCleaner:
         if forms:
             # A word that only begins with a number of that form goes as a whole.
             spans += forms
-            spans += [m.span() for m in WORD.finditer(text) if any(a < m.end() and m.start() < b for a, b in forms)]
+            matches = list(WORD.finditer(text))
+            spans += [m.span() for m, hit in zip(matches, _covered(matches, forms), strict=True) if hit]
         return spans
 
     def _strict_spans(self, text: str, identifiers: Identifiers) -> list[tuple[int, int]]:
@@ -128,7 +139,7 @@ class TextCleaner:
         spans += identifying_spans(text, self._patterns)
         matches = list(WORD.finditer(text))
         folded = [fold_word(match[0]) for match in matches]
-        gaps = [text[a.end() : b.start()] for a, b in zip(matches, matches[1:], strict=False)]
+        gaps = [text[a.end() : b.start()] for a, b in pairwise(matches)]
         covered = _covered(matches, spans)
         kept = [not gone and self._may_stay(word) for word, gone in zip(folded, covered, strict=True)]
         self._judge_neighbours(folded, gaps, kept)
@@ -203,15 +214,29 @@ def _is_initial(at: int, folded: list[str], initial: list[bool], gaps: list[str]
     row = 1
     for step, edge in ((-1, 0), (1, len(initial) - 1)):
         place = at
-        while place != edge and initial[place + step] and gaps[min(place, place + step)] in (" ", "-", "_", ". "):
+        while (
+            place != edge
+            and row < 3
+            and initial[place + step]
+            and gaps[min(place, place + step)] in (" ", "-", "_", ". ")
+        ):
             row += 1
             place += step
     return dotted or row >= 3
 
 
 def _covered(matches: list[re.Match[str]], spans: list[tuple[int, int]]) -> list[bool]:
-    """Say of each word whether a span touches it."""
-    return [any(start < match.end() and match.start() < end for start, end in spans) for match in matches]
+    """Say of each word whether a span touches it; one sweep over both, both in order of position."""
+    ordered = sorted(spans)
+    covered: list[bool] = []
+    at, reach = 0, 0
+    for match in matches:
+        first, last = match.span()
+        while at < len(ordered) and ordered[at][0] < last:
+            reach = max(reach, ordered[at][1])
+            at += 1
+        covered.append(reach > first)
+    return covered
 
 
 def _words_in(text: str, spans: list[tuple[int, int]]) -> int:

@@ -1,9 +1,8 @@
 """Health numbers of the Canadian provinces and territories, by format and check digit.
 
-Where a check digit is published it is tested: Ontario (modulus 10, Ministry of Health, *Health Card Validation
-Reference Manual*) and British Columbia (modulus 11, Ministry of Health, *Client Registry*, conformance standards
-volume 4B). A Québec number carries a birth date (RAMQ, *Description du numéro d'assurance maladie*). All others
-are known by their length and grouping only, as printed on the cards.
+Two check digits are tested: Ontario's (modulus 10, Ministry of Health, *Health Card Validation Reference Manual*) and
+British Columbia's (modulus 11, Ministry of Health, *Client Registry*, conformance standards volume 4B). A Québec number
+carries a birth date, as RAMQ describes it. All others are known by their length and grouping only.
 """
 
 from __future__ import annotations
@@ -111,8 +110,10 @@ def find(text: str, least: Evidence = Evidence.LENGTH) -> list[HealthNumber]:
     finds = [found for found in _candidates(text) if found.evidence >= least]
     finds.sort(key=lambda found: (-found.evidence, found.start, -found.end))
     chosen: list[HealthNumber] = []
+    taken = bytearray(len(text) if finds else 0)
     for found in finds:
-        if all(found.end <= other.start or found.start >= other.end for other in chosen):
+        if not any(taken[found.start : found.end]):
+            taken[found.start : found.end] = b"\x01" * (found.end - found.start)
             chosen.append(found)
     return sorted(chosen, key=lambda found: found.start)
 

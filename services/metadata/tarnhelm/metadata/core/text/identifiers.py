@@ -54,7 +54,7 @@ class Identifiers:
         return hash(self.key)
 
     @classmethod
-    def build(
+    def build(  # noqa: PLR0917 - one parameter a class of identifiers
         cls,
         names: Iterable[str] = (),
         ids: Iterable[str] = (),
@@ -122,9 +122,7 @@ class Identifiers:
         pairs = [(match, word) for match, word in matches if word]
         words = [word for _, word in pairs]
         hits = {
-            at
-            for at, word in enumerate(words)
-            if word in self._whole or self._is_glottal(word) or self._inside(word)
+            at for at, word in enumerate(words) if word in self._whole or self._is_glottal(word) or self._inside(word)
         }
         for first, stop in self._runs(words, first_only=False):
             hits.update(range(first, stop))
@@ -178,7 +176,7 @@ def _stands_alone(word: str, number: str, at: int) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _build(
+def _build(  # noqa: PLR0917 - one parameter a class of identifiers
     names: frozenset[str],
     ids: frozenset[str],
     dates: frozenset[str],
@@ -215,7 +213,9 @@ def _build(
         _names_inside=frozenset(name for name in spelled.names_inside if len(name) >= INSIDE_NAME),
         _ids_inside=frozenset(spelled.ids_inside),
         _heads=frozenset(word[:_GRAM] for word in long),
-        _joined_heads=frozenset({word[:2] for word in spelled.joined} | {p.replace(" ", "")[:2] for p in spelled.phrases}),
+        _joined_heads=frozenset(
+            {word[:2] for word in spelled.joined} | {p.replace(" ", "")[:2] for p in spelled.phrases}
+        ),
         _wide=frozenset(name for name in spelled.names_inside if not name.isascii()),
         _longest=max(map(len, spelled.joined), default=0),
     )

@@ -1,5 +1,7 @@
 """Which numbers of a description belong to the protocol, and which may be somebody's."""
 
+# ruff: noqa: SIM905 - vocabularies read better as lines of words
+
 from __future__ import annotations
 
 import re

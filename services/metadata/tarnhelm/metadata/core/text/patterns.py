@@ -21,7 +21,7 @@ _GAP: Final = r"[\s./,_\-]{0,3}"
 
 _FORMS: Final[tuple[str, ...]] = (
     # web and mail addresses, paths of Windows shares
-    r"(?:https?|ftp|file)://\S+|\bwww\.\S+|\S+@\S+|\\\\\S+",
+    r"(?:https?|ftp|file)://\S+|\bwww\.\S+|[^\s@]{0,64}@[^\s@]+|\\\\\S+",
     # UIDs and network addresses
     r"(?<![0-9.])[0-9]+(?:\.[0-9]+){3,}",
     # dates in numbers: year first, year last

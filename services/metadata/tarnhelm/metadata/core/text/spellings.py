@@ -6,11 +6,14 @@ count inside a longer word (``DRSMITH2``, ``S20240117A``). Short values are neve
 what keeps ``LI`` out of ``LIVER`` and ``12`` out of ``T12``.
 """
 
+# ruff: noqa: SIM905 - vocabularies read better as lines of words
+
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import Final
 
 from tarnhelm.metadata.core.pseudo.normalise import PARTICLES, TITLES, name_tokens
@@ -134,7 +137,9 @@ def _add_name_parts(parts: tuple[str, ...], into: Spellings) -> None:
         return
     forms = {part for part in proper if len(part) > 1 or _is_ideograph(part)}
     runs = {"".join(parts)} if len(parts) > 1 else set()
-    for first, second in zip(parts, parts[1:], strict=False):
+    for first, second in pairwise(parts):
+        if first not in proper and second not in proper:
+            continue
         runs |= {first + second, second + first}
     for initial in proper:
         for surname in proper:

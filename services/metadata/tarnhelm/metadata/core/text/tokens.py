@@ -8,7 +8,7 @@ from typing import Final
 
 from tarnhelm.metadata.core.pseudo.normalise import fold
 
-__all__ = ["WORD", "folded_words", "fold_word"]
+__all__ = ["WORD", "fold_word", "folded_words"]
 
 _MARKS = "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u3099\u309a\ufe20-\ufe2f"
 WORD: Final = re.compile(f"(?:[^\\W_][{_MARKS}]*)+")

@@ -1,5 +1,7 @@
 """The lexicon: words that descriptions need and that name nobody. Frozen data, loaded on first use."""
 
+# ruff: noqa: SIM905 - vocabularies read better as lines of words
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ _CONTEXT: Final = frozenset(
     "maladie maladies kyste kystes lymphome lymphomes tumeur signe signes incidence incidences fistule hernie test "
     "classification critere criteres sonde cathetere clou vis plaque ligament canal angle cercle stade grade thyroidite "
     "gangrene anevrisme paralysie phenomene oesophage sarcome broche valve prothese goitre struma contracture coma "
-    "stain coloration lobe sulcus fissure vein artery veine artere loop triad tetralogy triade tetralogie naevus nevus".split()
+    "stain coloration lobe sulcus fissure vein artery veine artere guillain chiari loop triad tetralogy triade tetralogie naevus nevus".split()
 )
 
 TITLES: Final = frozenset(

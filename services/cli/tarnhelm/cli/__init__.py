@@ -1,0 +1,1 @@
+"""The ``tarnhelm`` command: the only package that knows all others."""

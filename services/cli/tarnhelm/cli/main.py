@@ -1,0 +1,65 @@
+"""``tarnhelm``: the commands, put together."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from tarnhelm.cli import clean_command, inspect_commands, project_commands, quarantine_commands
+from tarnhelm.cli.argv import understood
+from tarnhelm.cli.console import exit_code_of, show_error
+from tarnhelm.cli.services import Services, TarnhelmServices
+from tarnhelm.common.errors import TarnhelmError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["build", "main", "run"]
+
+_HELP = """Pseudonymise medical images on this machine.
+
+Nothing leaves uncleaned: an object is released only after a second program, the witness, has compared it with
+its original. What cannot be cleaned or judged waits in quarantine with a code.
+
+    tarnhelm clean scans/ cleaned/                    clean a folder
+    tarnhelm quarantine list                          what was held back, and why
+    tarnhelm explain scans/one.dcm                    which rule decides for each attribute
+    tarnhelm codes PIX-001                            what a code means
+"""
+
+
+def build() -> typer.Typer:
+    """Return the command with all its parts."""
+    app = typer.Typer(
+        name="tarnhelm",
+        help=_HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,  # a traceback could show a value out of a file
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    clean_command.register(app)
+    quarantine_commands.register(app)
+    inspect_commands.register(app)
+    project_commands.register(app)
+    return app
+
+
+def run(arguments: Sequence[str], services: Services) -> int:
+    """Run one command line with these services; returns the exit code."""
+    try:
+        build()(args=understood(arguments), obj=services, prog_name="tarnhelm")
+    except TarnhelmError as error:
+        show_error(error)
+        return exit_code_of(error)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    return 0
+
+
+def main() -> None:
+    """Entry point of the installed command."""
+    sys.exit(run(sys.argv[1:], TarnhelmServices()))

@@ -1,0 +1,265 @@
+"""``tarnhelm quarantine``: look at what was held back, and decide."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from tarnhelm.cli.clean_command import show_result
+from tarnhelm.cli.console import ExitCode, out, reports_errors
+from tarnhelm.cli.places import Places, StatePlace, locked
+from tarnhelm.cli.run import CleanRequest, run_entries
+from tarnhelm.cli.services import Recipe, Services
+from tarnhelm.common import errors
+from tarnhelm.common.errors import CATALOGUE, TarnhelmError
+from tarnhelm.gateway.fsm import ACCEPTABLE, Event, Lifecycle
+from tarnhelm.gateway.keys import GatewayKeys
+from tarnhelm.gateway.record import ObjectRecord, State
+from tarnhelm.gateway.release import sha256_of
+from tarnhelm.gateway.sources import Source, SourceWalk
+from tarnhelm.gateway.state import Decision, SqliteState
+from tarnhelm.linkage.local import LocalLinkage
+
+__all__ = ["register"]
+
+_HELP = """Look at what was held back, and decide.
+
+Entries have opaque ids and hold no copy: an original stays where it is. A decision is recorded with a name and
+a reason. Accepting sends the object through cleaning and the witness again; what the witness found can never
+be accepted.
+
+    tarnhelm quarantine list
+
+    tarnhelm quarantine show 3f9a
+
+    tarnhelm quarantine accept 3f9a --by "M. Tremblay" --reason "phantom, no text in the pixels"
+"""
+By = Annotated[str, typer.Option("--by", help="Who decides.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; stands in the report, so name no patient.")]
+Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids as listed; the first letters are enough.")]
+ProjectName = Annotated[str, typer.Option("--project", help="Only this project.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode="rich")
+    group.command("list")(list_entries)
+    group.command("show")(show_entry)
+    group.command("retry")(retry)
+    group.command("accept")(accept)
+    group.command("reject")(reject)
+    app.add_typer(group, name="quarantine")
+
+
+@reports_errors
+def list_entries(
+    project: ProjectName = "", code: Annotated[str, typer.Option("--code", help="Only this code.")] = ""
+) -> None:
+    """List the entries: id, code, size, what to do."""
+    places = Places.of_user()
+    labels = _labels(places)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "code", "size", "project", "what to do"):
+        table.add_column(heading, justify="right" if heading == "size" else "left", no_wrap=heading != "what to do")
+    found = 0
+    for place, record in _entries(places):
+        label = labels.get(place.project_id, place.project_id)
+        if (project and project not in (label, place.project_id)) or (code and record.code != code):
+            continue
+        kind = CATALOGUE.get(record.code)
+        table.add_row(record.object_id[:12], record.code, f"{record.size:,}", label, kind.remedy if kind else "")
+        found += 1
+    if found:
+        out().print(table)
+    out().print(f"{found:,} in quarantine")
+
+
+@reports_errors
+def show_entry(entry: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show one entry: its code, what it means, what was decided. No value out of the file."""
+    place, record = _find(Places.of_user(), entry)
+    kind = CATALOGUE.get(record.code)
+    state = place.open()
+    try:
+        outcomes = [
+            state.outcome(record.object_id, "metadata", f"{record.plan_digest}{end}") for end in ("", "+accepted")
+        ]
+        _, verdict = state.verdict(record.object_id)
+        decisions = [one for one in state.decisions() if one.object_id == record.object_id]
+    finally:
+        state.close()
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("id", record.object_id)
+    table.add_row("code", record.code)
+    outcome = next((one for one in outcomes if one is not None), None)
+    table.add_row("meaning", (outcome.message if outcome else "") or (kind.message if kind else ""))
+    table.add_row("what to do", kind.remedy if kind else "")
+    table.add_row("size", f"{record.size:,} bytes")
+    table.add_row("can be accepted", "yes" if record.code in ACCEPTABLE else "no")
+    for (found, where), count in sorted(verdict.items()):
+        table.add_row("witness", f"{found} {where} ({count:,})")
+    for decision in decisions:
+        table.add_row("decided", f"{decision.kind} of {decision.code} by {decision.by}: {decision.reason}")
+    out().print(table)
+
+
+@reports_errors
+def retry(
+    context: typer.Context,
+    ids: Ids,
+    by: By = "",
+    reason: Reason = "",
+) -> None:
+    """Clean entries again, as their run did: after an update, or when the source was repaired."""
+    raise typer.Exit(_decide_and_run(context.obj, ids, Event.RETRY, by, reason))
+
+
+@reports_errors
+def accept(
+    context: typer.Context,
+    ids: Ids,
+    by: Annotated[str, typer.Option("--by", help="Who decides.", show_default=False)],
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why; stands in the report, so name no patient.", show_default=False)
+    ],
+) -> None:
+    """Accept unchecked pixels of entries (PIX-001, PIX-002, PIX-003 only) and clean them again."""
+    raise typer.Exit(_decide_and_run(context.obj, ids, Event.ACCEPT, by, reason))
+
+
+@reports_errors
+def reject(
+    ids: Ids,
+    by: Annotated[str, typer.Option("--by", help="Who decides.", show_default=False)],
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why; stands in the report, so name no patient.", show_default=False)
+    ],
+) -> None:
+    """Reject entries for good: they are never released."""
+    places = Places.of_user()
+    for entry in ids:
+        place, record = _find(places, entry)
+        with locked(place):
+            state = place.open()
+            try:
+                _record_decision(state, record, Event.REJECT, by, reason)
+                code = errors.REJECTED_BY_REVIEWER.code
+                life = Lifecycle(lambda _verdict: False)
+                state.save(life.step(record, Event.REJECT, code=code, locator=b""), record)
+            finally:
+                state.close()
+        out().print(f"{record.object_id[:12]}  rejected")
+
+
+def _decide_and_run(services: Services, ids: list[str], event: Event, by: str, reason: str) -> int:
+    places = Places.of_user()
+    chosen: dict[StatePlace, list[ObjectRecord]] = {}
+    for entry in ids:
+        place, record = _find(places, entry)
+        if event is Event.ACCEPT and record.code not in ACCEPTABLE:
+            raise TarnhelmError(errors.NOT_ACCEPTABLE)
+        chosen.setdefault(place, []).append(record)
+    worst = ExitCode.RELEASED
+    for place, records in chosen.items():
+        worst = max(worst, _run_again(services, places, place, records, event, by, reason))
+    return worst
+
+
+def _run_again(
+    services: Services,
+    places: Places,
+    place: StatePlace,
+    records: list[ObjectRecord],
+    event: Event,
+    by: str,
+    reason: str,
+) -> int:
+    keys = places.keys()
+    state = place.open()
+    try:
+        options = _options(state, keys)
+    finally:
+        state.close()
+    request = CleanRequest(
+        source=Path(options["source"]),
+        out=Path(options["out"]),
+        recipe=Recipe(
+            options["recipe"]["text"],
+            options["recipe"]["name"],
+            tuple(options["recipe"]["profiles"]),
+            tuple((name, value) for name, value in options["recipe"]["variables"]),
+        ),
+        project=options["project"],
+        workers=1,
+        report=Path(options["report"]) if options["report"] else None,
+    )
+    project = LocalLinkage(places.root).projects.get(place.project_id)
+    prepared = services.prepare(request.recipe, request.limits)
+
+    def entries(state: SqliteState, walk: SourceWalk, keys: GatewayKeys) -> Iterator[Source]:
+        for record in records:
+            current = state.get(record.object_id)
+            if current is None or current.state is not State.QUARANTINED:
+                continue
+            source = walk.find(*keys.open_place(current.locator, current.object_id))
+            if source is None or not _same_object(source, current, keys, project.id):
+                raise TarnhelmError(errors.SOURCE_GONE)
+            _record_decision(state, current, event, by, reason)
+            state.drop_outcomes(current.object_id)
+            state.save(Lifecycle(lambda _verdict: False).step(current, event), current)
+            yield source
+
+    result = run_entries(request, services, places, project, prepared, entries)
+    code = show_result(result, dry_run=False, verbose=True)
+    held = result.counts.quarantined + result.counts.rejected
+    return ExitCode.RELEASED if code == ExitCode.SOME_NOT_RELEASED and not held else code
+
+
+def _same_object(source: Source, record: ObjectRecord, keys: GatewayKeys, project: str) -> bool:
+    """Tell whether the bytes are still those of the entry; other bytes are another object."""
+    place = f"{source.place}\x00{source.member}"
+    digest = keys.source_digest(project, place, source.size, source.mtime_ns)
+    if record.object_id == keys.object_id(project, digest):  # an entry without bytes: its place stands for it
+        return True
+    return record.object_id == keys.object_id(project, bytes.fromhex(sha256_of(source.path)))
+
+
+def _record_decision(state: SqliteState, record: ObjectRecord, event: Event, by: str, reason: str) -> None:
+    state.decide(Decision(record.object_id, event.value, by, reason, record.code, time.time()))
+
+
+def _options(state: SqliteState, keys: GatewayKeys) -> dict[str, Any]:
+    runs = list(state.runs())
+    if not runs:
+        raise TarnhelmError(errors.STATE_BROKEN)
+    options: dict[str, Any] = json.loads(keys.unseal(runs[-1].options, runs[-1].run_id))
+    return options
+
+
+def _entries(places: Places) -> Iterator[tuple[StatePlace, ObjectRecord]]:
+    for place in places.all_states():
+        state = place.open()
+        try:
+            for record in state.records(State.QUARANTINED):
+                yield place, record
+        finally:
+            state.close()
+
+
+def _find(places: Places, entry: str) -> tuple[StatePlace, ObjectRecord]:
+    if len(entry) < 4:
+        raise TarnhelmError(errors.UNKNOWN_ENTRY)
+    found = [(place, record) for place, record in _entries(places) if record.object_id.startswith(entry)]
+    if len(found) != 1:
+        raise TarnhelmError(errors.UNKNOWN_ENTRY)
+    return found[0]
+
+
+def _labels(places: Places) -> dict[str, str]:
+    return {project.id: project.label for project in LocalLinkage(places.root).projects.list()}

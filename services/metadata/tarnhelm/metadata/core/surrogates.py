@@ -1,0 +1,130 @@
+"""Asking the assigner for one object, and the contexts that its answers make."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from tarnhelm.common.assign import AssignReply, AssignRequest, ValueKind
+from tarnhelm.common.dicom.charsets import Charset, decoder
+from tarnhelm.metadata.core import standard
+from tarnhelm.metadata.core.context import BoundedMap, ObjectContext
+from tarnhelm.metadata.core.harvest import WAY_BACK
+from tarnhelm.metadata.core.parse import Parsed, uid_text
+from tarnhelm.metadata.core.text import Identifiers, TextCleaner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tarnhelm.metadata.core.scan import Scan
+
+__all__ = ["Surrogates", "charset_of"]
+
+
+class Surrogates:
+    """What the assigner has answered so far, and the contexts made of it.
+
+    Answers are the same for ever, so nothing is asked twice while it is remembered.
+    """
+
+    def __init__(self, cleaner: TextCleaner, variables: Mapping[str, str]) -> None:
+        self.cleaner = cleaner
+        self.variables = variables
+        self.uids: BoundedMap[str, str] = BoundedMap(20_000)
+        self.values: BoundedMap[tuple[ValueKind, str, str], str] = BoundedMap(20_000)
+        self._contexts: BoundedMap[tuple[object, ...], ObjectContext] = BoundedMap(8)
+
+    def request(self, parsed: Parsed) -> AssignRequest:
+        """Put together what this object asks the assigner for."""
+        self.uids.trim()
+        self.values.trim()
+        facts = parsed.scan.facts
+        charset = charset_of(facts.get(0x00080005, b""))
+        return AssignRequest(
+            patient_id=_text(charset, facts.get(0x00100020, b""), "LO"),
+            issuer=_text(charset, facts.get(0x00100021, b""), "LO"),
+            study_uid=uid_text(facts.get(0x0020000D, b"")),
+            sex=_text(charset, facts.get(0x00100040, b""), "CS"),
+            uids=tuple(uid for raw in parsed.scan.uids for uid in self._mapped(raw) if uid not in self.uids),
+            values=tuple(
+                query
+                for operation, raw, local in parsed.scan.questions
+                if raw and operation.queries is not None
+                for query in operation.queries(lambda data, vr, c=local: _text(charset_of(c), data, vr), raw)
+                if (query.kind, query.domain, query.value) not in self.values
+            ),
+            way_back=tuple(
+                (kind, _text(charset_of(local), raw, vr))
+                for _, tag, vr, raw, local in parsed.scan.harvest
+                if (kind := WAY_BACK.get(tag)) is not None
+            ),
+        )
+
+    def _mapped(self, raw: bytes) -> tuple[str, ...]:
+        """UIDs of a raw value that are not the standard's."""
+        return tuple(
+            uid
+            for part in raw.rstrip(b"\0 ").decode("ascii", "replace").split("\\")
+            if (uid := part.strip(" \0")) and not standard.is_standard_uid(uid)
+        )
+
+    def context(self, parsed: Parsed, request: AssignRequest, reply: AssignReply) -> ObjectContext:
+        """Return the context for this object: an old one where nothing in it would differ."""
+        for original, surrogate in reply.uids.items():
+            self.uids[original] = surrogate
+        for query, answer in zip(request.values, reply.values, strict=True):
+            self.values[query.kind, query.domain, query.value] = answer
+        raw_charset = parsed.scan.facts.get(0x00080005, b"")
+        key = (
+            raw_charset,
+            reply.subject_key,
+            reply.sex,
+            reply.date_offset_days,
+            parsed.start.encoding,
+            parsed.scan.harvest_key(),
+        )
+        found = self._contexts.get(key)
+        if found is None:
+            found = self._contexts.put(
+                key,
+                ObjectContext(
+                    reply=reply,
+                    identifiers=_identifiers(parsed.scan),
+                    charset=charset_of(raw_charset),
+                    cleaner=self.cleaner,
+                    uids=self.uids,
+                    values=self.values,
+                    variables=self.variables,
+                    byteorder=parsed.start.encoding.byteorder,
+                    study_date=uid_text(parsed.scan.facts.get(0x00080020, b"")),
+                ),
+            )
+        return found
+
+
+@lru_cache(maxsize=64)
+def charset_of(raw: bytes) -> Charset:
+    """Decoder for a raw Specific Character Set; raises ``DCM-014``."""
+    text = raw.decode("ascii", "replace").strip(" \0")
+    return decoder(tuple(part.strip() for part in text.split("\\")) if text else ())
+
+
+def _text(charset: Charset, raw: bytes, vr: str) -> str:
+    if raw.isascii() and b"\x1b" not in raw:
+        return raw.decode("ascii").strip(" \0")
+    return charset.decode(raw, vr).strip(" \0")
+
+
+def _identifiers(scan: Scan) -> Identifiers:
+    groups: dict[str, list[str]] = {"name": [], "id": [], "date": [], "place": [], "organisation": []}
+    for kind, _, vr, raw, local in scan.harvest:
+        text = _text(charset_of(local), raw, vr)
+        groups[kind].extend(part for part in text.split("\\") if part)
+    return Identifiers.build(
+        names=groups["name"],
+        ids=groups["id"],
+        dates=groups["date"],
+        places=groups["place"],
+        organisations=groups["organisation"],
+        extra=(),
+    )

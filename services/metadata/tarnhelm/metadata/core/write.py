@@ -1,0 +1,261 @@
+"""Second walk: the cleaned object, as untouched slices and new elements in order.
+
+What no rule touches is never decoded. For an object that fits a layout only the changed elements are made; all the
+rest was joined when the first object of that layout was written.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from tarnhelm.common import errors
+from tarnhelm.common.dicom.frames import ExtendedOffsets
+from tarnhelm.common.dicom.header import Element, Encoding
+from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.metadata.core import standard
+from tarnhelm.metadata.core.edit import Edit, Editor, Pass, assemble, edit_order
+from tarnhelm.metadata.core.encode import element_bytes, header_bytes
+from tarnhelm.metadata.core.finalise import Outcomes, file_meta, marker_elements
+from tarnhelm.metadata.core.makers import TEXT_VRS, split_values
+from tarnhelm.metadata.core.operations import OperationCode
+from tarnhelm.metadata.core.parse import Parsed, uid_text
+from tarnhelm.metadata.core.pixels import PixelHeader, clean_frames, clean_native, pixel_header
+from tarnhelm.metadata.core.pseudo import OddValue
+from tarnhelm.metadata.core.recipe import ElementKey, PathStep
+from tarnhelm.metadata.core.source import deflate
+
+if TYPE_CHECKING:
+    from tarnhelm.common.limits import Limits
+    from tarnhelm.metadata.core.compiler import RuleCompiler
+    from tarnhelm.metadata.core.context import ObjectContext
+
+__all__ = ["Writer", "Written"]
+
+#: VRs whose values a recipe's functions and ``%values`` groups can read.
+READABLE_VRS: Final = TEXT_VRS | {"AS", "DA", "DS", "DT", "IS", "TM", "UI"}
+
+
+@dataclass(slots=True)
+class Written:
+    """One object after the second walk.
+
+    Attributes
+    ----------
+    parts
+        The bytes to write, in order.
+    labels
+        (attribute, action) of everything that was touched.
+    findings
+        (finding, attribute) of odd things.
+    """
+
+    parts: list[bytes | memoryview] = field(default_factory=list)
+    labels: Counter[tuple[str, str]] = field(default_factory=Counter)
+    findings: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What all objects of a layout have in common once written: joined bytes, with gaps for the changed elements."""
+
+    pieces: tuple[bytes, ...]
+    labels: Counter[tuple[str, str]]
+    findings: Counter[tuple[str, str]]
+
+
+class Writer:
+    """Writes objects for one set of compiled rules."""
+
+    def __init__(self, compiler: RuleCompiler, limits: Limits) -> None:
+        self.compiler = compiler
+        self.limits = limits
+        self.editor = Editor(compiler, limits)
+
+    def write(self, parsed: Parsed, context: ObjectContext, outcomes: Outcomes) -> Written:
+        """Write the cleaned object.
+
+        Parameters
+        ----------
+        parsed, context
+            From the first walk and the assigner.
+        outcomes
+            What the markers shall say.
+        """
+        if parsed.layout is not None:
+            return self._write_as_layout(parsed, context, outcomes)
+        state = Pass(parsed.buffer, parsed.view, context)
+        if self.compiler.reads_other_fields:
+            reader = _FieldReader(parsed, context)
+            context.field_value = reader
+            context.value_groups = self.compiler.value_groups(reader.present())
+        edits = self.editor.level(state, parsed.scan.acting, parsed.table)
+        for element in parsed.scan.acting:
+            if element.entry.payload.code == OperationCode.PIXELS:
+                edits.extend(self._pixels(state, parsed, element))
+        edits.extend(self._additions(parsed, context, outcomes, state))
+        edits.sort(key=edit_order)
+        base = 0 if parsed.start.deflated else parsed.start.dataset
+        body = assemble(parsed.view, base, len(parsed.view) - parsed.trailing, edits)
+        if parsed.start.deflated:
+            body = list(deflate(body))
+        made = Written([self._meta(parsed, context), *body], Counter(state.labels), Counter(state.findings))
+        if parsed.trailing:
+            made.findings["trailing-zeros", "file"] += 1
+        return made
+
+    def _write_as_layout(self, parsed: Parsed, context: ObjectContext, outcomes: Outcomes) -> Written:
+        """Write an object that fits a layout: its changed elements, between what is known already."""
+        layout = parsed.layout
+        assert layout is not None  # noqa: S101 - the caller looked
+        key = (parsed.changed, context, outcomes)
+        frame = layout.written.get(key)
+        if frame is None:
+            if len(layout.written) >= 8:
+                layout.written.clear()
+            frame = layout.written[key] = self._frame(parsed, context, outcomes)
+        state = Pass(parsed.buffer, parsed.view, context)
+        made = {start: new for start, _, new in self.editor.level(state, parsed.scan.acting, parsed.table)}
+        parts: list[bytes | memoryview] = [self._meta(parsed, context)]
+        elements = parsed.elements
+        for piece, index in zip(frame.pieces, parsed.changed, strict=False):
+            parts.append(piece)
+            element = elements[index]
+            new = made.get(element[1])
+            parts.append(parsed.view[element[1] : element[4]] if new is None else new)  # type: ignore[arg-type]
+        parts.append(frame.pieces[-1])
+        pixels = elements[-1]
+        parts.extend(assemble(parsed.view, pixels.start, pixels.end, self._pixels(state, parsed, pixels)))
+        labels = frame.labels.copy()
+        labels.update(state.labels)
+        findings = frame.findings.copy()
+        findings.update(state.findings)
+        return Written(parts, labels, findings)
+
+    def _frame(self, parsed: Parsed, context: ObjectContext, outcomes: Outcomes) -> _Frame:
+        """Join everything but the changed elements and the pixels, once for a layout."""
+        layout = parsed.layout
+        assert layout is not None  # noqa: S101 - the caller looked
+        state = Pass(parsed.buffer, parsed.view, context)
+        edits = self.editor.level(state, layout.unchanged(parsed.changed).acting, parsed.table)
+        edits.extend(self._additions(parsed, context, outcomes, state))
+        edits.sort(key=edit_order)
+        gaps = [parsed.elements[index] for index in parsed.changed]
+        pieces = []
+        at = parsed.start.dataset
+        for stop, after in [*((gap.start, gap.end) for gap in gaps), (parsed.elements[-1].start, 0)]:
+            inside = [edit for edit in edits if at <= edit[0] and edit[1] <= stop]
+            pieces.append(b"".join(assemble(parsed.view, at, stop, inside)))
+            at = after
+        return _Frame(tuple(pieces), Counter(state.labels), Counter(state.findings))
+
+    def _meta(self, parsed: Parsed, context: ObjectContext) -> bytes:
+        original = uid_text(parsed.scan.facts.get(0x00080018, b""))
+        if not original:
+            raise TarnhelmError(errors.MISSING_IDENTITY)
+        sop_instance = original if self.compiler.keeps_uid(parsed.table, 0x00080018) else context.uid(original)
+        return file_meta(parsed.sop_class, sop_instance, parsed.start.syntax)
+
+    # -- pixels and additions -----------------------------------------------------------------------------------
+
+    def header_of(self, parsed: Parsed) -> PixelHeader:
+        """Return the numbers that describe the pixels."""
+        return pixel_header(parsed.scan.facts, parsed.start.encoding.byteorder, self.limits)
+
+    def _pixels(self, state: Pass, parsed: Parsed, element: Element) -> list[Edit]:
+        edits: list[Edit] = []
+        header = self.header_of(parsed)
+        if not element.undefined:
+            clean, findings = clean_native(
+                parsed.view[element.value : element.value_end],
+                header,
+                big_endian=parsed.start.encoding is Encoding.EXPLICIT_BIG,
+            )
+            if findings:
+                state.findings.extend((finding, "PixelData") for finding in findings)
+                head = header_bytes(element.encoding, element.entry.tag, element.entry.vr, len(clean))
+                edits.append((element.start, element.end, [head, clean]))
+            return edits
+        extended, places = _extended_offsets(parsed)
+        frames = clean_frames(
+            parsed.view, element.value, element.end, parsed.start.syntax, header, self.limits, extended
+        )
+        state.findings.extend((f"codestream-{name}", "PixelData") for name in frames.removed.elements())
+        if frames.changed:
+            edits.append((element.value, element.end, frames.parts))
+        if frames.extended is not None and places is not None:
+            for place, numbers in zip(places, (frames.extended.offsets, frames.extended.lengths), strict=True):
+                data = b"".join(number.to_bytes(8, "little") for number in numbers)
+                made = element_bytes(place.encoding, place.entry.tag, place.entry.vr, data)
+                edits.append((place.start, place.end, made))
+        return edits
+
+    def _additions(self, parsed: Parsed, context: ObjectContext, outcomes: Outcomes, state: Pass) -> list[Edit]:
+        """Insert the markers, and what the recipe adds, at their places in ascending order."""
+        encoding = int(parsed.start.encoding)
+        tags = [element[0][1] for element in parsed.elements]
+        present = set(tags)
+        wanted = dict(marker_elements(outcomes, encoding))
+        reply = context.reply
+        for tag, text in ((0x00100020, reply.subject_id), (0x00100021, reply.issuer)):
+            if tag not in present and text and self.compiler.sets_identity(parsed.table, tag):
+                wanted[tag] = element_bytes(encoding, tag, "LO", text.encode("ascii"))
+        for addition in self.compiler.additions():
+            if addition.tag in present:
+                continue
+            try:
+                raw = addition.make(context, b"")
+            except (OddValue, UnicodeError, ValueError, LookupError):
+                raise TarnhelmError(errors.BAD_SURROGATE, tag=addition.tag) from None
+            wanted[addition.tag] = element_bytes(encoding, addition.tag, addition.vr, raw or b"")
+            state.labels.append(addition.label)
+        tail = len(parsed.view) - parsed.trailing
+        edits: list[Edit] = []
+        for tag, made in sorted(wanted.items()):
+            index = bisect_left(tags, tag)
+            place = parsed.elements[index].start if index < len(tags) else tail
+            edits.append((place, place, made))
+        return edits
+
+
+class _FieldReader:
+    """Looks up another top-level attribute by keyword, for functions of a recipe."""
+
+    def __init__(self, parsed: Parsed, context: ObjectContext) -> None:
+        self._places = {element[0][1]: element for element in parsed.elements}
+        self._buffer = parsed.buffer
+        self._context = context
+
+    def __call__(self, name: str) -> str:
+        tag = standard.tag_of(name)
+        element = self._places.get(tag) if tag is not None else None
+        if element is None or element.items is not None or element.value_end - element.value > 65_536:
+            return ""
+        return self._context.decode(self._buffer[element.value : element.value_end], element.entry.vr)
+
+    def present(self) -> list[tuple[ElementKey, list[str]]]:
+        """Values of the text elements of the data set, for ``%values`` groups."""
+        found = []
+        for tag, element in self._places.items():
+            vr = element.entry.vr
+            if vr in READABLE_VRS and element.items is None and element.value_end - element.value <= 65_536:
+                text = self._context.decode(self._buffer[element.value : element.value_end], vr)
+                found.append((ElementKey((PathStep(tag, None),), vr), split_values(text, vr)))
+        return found
+
+
+def _extended_offsets(parsed: Parsed) -> tuple[ExtendedOffsets | None, tuple[Element, Element] | None]:
+    """Read the Extended Offset Table and its lengths, where the object has them (PS3.3 C.7.6.3.1.8)."""
+    found = {element[0][1]: element for element in parsed.elements if element[0][1] in (0x7FE00001, 0x7FE00002)}
+    if len(found) != 2:
+        return None, None
+    places = (found[0x7FE00001], found[0x7FE00002])
+    numbers = []
+    for place in places:
+        data = parsed.view[place.value : place.value_end]
+        if len(data) % 8:
+            raise TarnhelmError(errors.BAD_FRAGMENTS)
+        numbers.append(tuple(int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data), 8)))
+    return ExtendedOffsets(numbers[0], numbers[1]), places
