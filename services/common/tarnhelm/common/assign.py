@@ -56,13 +56,13 @@ class AssignRequest:
         ``patient_id issuer patient_name birth_date other_id study_uid accession_number study_date``.
     """
 
-    patient_id: str
-    issuer: str
-    study_uid: str
-    sex: str
-    uids: tuple[str, ...]
-    values: tuple[ValueQuery, ...] = ()
-    way_back: tuple[tuple[str, str], ...] = ()
+    patient_id: str = field(repr=False)
+    issuer: str = field(repr=False)
+    study_uid: str = field(repr=False)
+    sex: str = field(repr=False)
+    uids: tuple[str, ...] = field(repr=False)
+    values: tuple[ValueQuery, ...] = field(default=(), repr=False)
+    way_back: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +92,10 @@ class AssignReply:
     """
 
     subject_id: str
-    subject_key: bytes
-    date_offset_days: int
-    sex: str
-    uids: Mapping[str, str]
+    subject_key: bytes = field(repr=False)
+    date_offset_days: int = field(repr=False)
+    sex: str = field(repr=False)
+    uids: Mapping[str, str] = field(repr=False)
     values: tuple[str, ...] = ()
     issuer: str = ""
     placeholder_subject: bool = False

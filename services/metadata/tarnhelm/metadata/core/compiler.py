@@ -23,7 +23,7 @@ from tarnhelm.metadata.core.expressions import (
 from tarnhelm.metadata.core.harvest import FACT_TAGS, harvest_class
 from tarnhelm.metadata.core.operations import DROP_OPERATION, Maker, Operation, OperationCode
 from tarnhelm.metadata.core.profiles import resolve
-from tarnhelm.metadata.core.pseudo import get_class
+from tarnhelm.metadata.core.pseudo import PseudoError, get_class
 from tarnhelm.metadata.core.recipe import ActionName, Decision, ElementKey, PathStep, PseudoCall, TagSelector, holds
 
 if TYPE_CHECKING:
@@ -40,6 +40,15 @@ ISSUER_OF_PATIENT_ID: Final = 0x00100021
 CODE_MEANING: Final = 0x00080104
 _TABLES_AT_MOST: Final = 4096
 _DATE_VRS: Final = frozenset({"DA", "DT"})
+_FREE_TEXT_VRS: Final = frozenset({"LO", "LT", "ST", "UC", "UT"})
+#: Texts that name equipment, agents and tables; they stay but for the object's own identifiers.
+_TECHNICAL_TEXTS: Final = frozenset(
+    {
+        0x00080070, 0x00081090, 0x00181020, 0x00180010, 0x00180031, 0x00280055, 0x00281055, 0x00283003, 0x00283002,
+        0x00181250, 0x00181251, 0x00186031, 0x00189005, 0x00540400, 0x00541101, 0x00541103, 0x00541104, 0x00541105,
+        0x0008010B, 0x00080104, 0x00080116, 0x00080119, 0x00189004, 0x00080068, 0x00540202, 0x00180035,
+    }
+)  # fmt: skip
 
 
 def attribute_label(tag: int, creator: str | None = None) -> str:
@@ -105,6 +114,7 @@ class RuleTable(KeyTable):
         found = self._private.get(key)
         if found is None:
             found = self.compiler.private_operation(self, tag, vr, creator)
+            found.table = self
             if len(self._private) < self.most_keys:
                 self._private[key] = found
         return found
@@ -250,6 +260,13 @@ class RuleCompiler:
     # -- recipe -----------------------------------------------------------------------------------------------
 
     def _from_recipe(self, decision: Decision, tag: int, vr: str, label: str) -> Operation:
+        try:
+            return self._recipe_operation(decision, tag, vr, label)
+        except PseudoError:
+            # The file writes the attribute with a VR that the class cannot write: an odd value, so it goes.
+            return Operation(OperationCode.DROP, (label, "REMOVE"), source="recipe", reason="its VR is not the attribute's")
+
+    def _recipe_operation(self, decision: Decision, tag: int, vr: str, label: str) -> Operation:
         source = f"recipe line {decision.rule.line}" if decision.rule.line else "recipe"
         action = decision.action
         shown = (label, str(action))
@@ -358,6 +375,8 @@ class RuleCompiler:
                 reason="meanings of local codes are cleaned as text",
             )  # fmt: skip
         if vr in makers.TEXT_VRS and not listed:
+            if vr in _FREE_TEXT_VRS and tag not in _TECHNICAL_TEXTS:
+                return self._clean(label, vr, row, "free text in an attribute without a rule")
             if table.clean_inside and vr not in ("CS", "AE", "PN"):
                 return self._clean(label, vr, row, "free text below a cleaned sequence")
             return Operation(

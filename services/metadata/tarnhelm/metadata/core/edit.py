@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common import errors
-from tarnhelm.common.dicom.header import Element, Encoding, Item
+from tarnhelm.common.dicom.header import Element, Item
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.metadata.core import standard
 from tarnhelm.metadata.core.encode import element_bytes, header_bytes
@@ -267,9 +267,8 @@ class Editor:
         state.labels.append(operation.label)
         content = b"".join(written)
         entry = element.entry
-        head_encoding = element.encoding
-        if entry.vr == "UN" and element.start + 12 == element.value:
-            head_encoding = int(Encoding.EXPLICIT_LITTLE)
+        # Items inside UN are Implicit VR Little Endian; the sequence's own header is written like its neighbours.
+        head_encoding = int(operation.table.encoding) if operation.table is not None else element.encoding
         if element.undefined:
             delimiter = state.buffer[element.value_end : element.end]
             return header_bytes(head_encoding, entry.tag, entry.vr, 0xFFFFFFFF) + content + delimiter

@@ -199,12 +199,12 @@ def _enter(
 def _private_keep(profile: Profile, recipe: Recipe | None) -> list[list[Any]]:
     kept: list[list[Any]] = []
     if profile.retain_safe_private:
-        kept.extend([row.group, row.creator, row.element] for row in standard.safe_private_rows().values())
+        kept.extend([row.creator, row.group, row.element] for row in standard.safe_private_rows().values())
     for rule in recipe.header_rules if recipe is not None else ():
         selector = rule.selector
         if isinstance(selector, TagSelector) and selector.tag.creator is not None and rule.action is not ActionName.REMOVE:
             value = selector.tag.value
-            kept.append([value >> 16, selector.tag.creator, value & 0xFF])
+            kept.append([selector.tag.creator, value >> 16, value & 0xFF])
     return sorted(kept)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from tarnhelm.common import errors
+from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.metadata.core.operations import OperationCode
 
 if TYPE_CHECKING:
@@ -104,7 +106,7 @@ def scan_elements(
             tag = element[0][1]
             facts[tag] = raw
             if tag == _CHARSET:
-                charset = raw
+                charset = _charset(element, raw)
         if operation.harvest:
             raw = buffer[element[2] : element[3]]
             if raw:
@@ -123,6 +125,13 @@ def scan_elements(
     return found
 
 
+def _charset(element: Element, raw: bytes) -> bytes:
+    """Raw Specific Character Set; in any other VR it would be read differently by every reader (PS3.3 C.12.1.1.2)."""
+    if element[0][2] != "CS":
+        raise TarnhelmError(errors.BAD_CHARSET)
+    return raw
+
+
 def _scan_items(
     buffer: bytes,
     parent: Element,
@@ -137,7 +146,7 @@ def _scan_items(
         for index, element in enumerate(elements):
             operation = element[0][3]
             if element[0][1] == _CHARSET:
-                local = buffer[element[2] : element[3]]
+                local = _charset(element, buffer[element[2] : element[3]])
             if not operation.interesting:
                 continue
             code = operation.code

@@ -28,6 +28,8 @@ __all__ = ["MetadataCore", "MetadataConfig", "Plan", "compile_plan", "default_re
 
 #: At most this many pieces go into one system call.
 _PIECES_AT_ONCE: Final = 512
+#: Pixel Data, its float forms.
+_PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _DESCRIPTION_TAGS: Final = (0x00081030, 0x0008103E, 0x00181030, 0x00321060, 0x00400254, 0x00185101)
 _GATE_TAGS: Final = (
     *_DESCRIPTION_TAGS,
@@ -92,6 +94,7 @@ class MetadataCore:
         rewriter = self._rewriter
         parsed = rewriter.parse(source)
         judged = self._judge(parsed)
+        self._require_pixels(parsed)
         needs = judged.verdict.needs
         self._filters(parsed)
         if needs and not job.accept_unchecked_pixels:
@@ -136,13 +139,19 @@ class MetadataCore:
 
     def _judge(self, parsed: Parsed) -> _Judged:
         facts = parsed.scan.facts
-        has_pixels = any(element.entry.tag in (0x7FE00010, 0x7FE00008, 0x7FE00009) for element in parsed.elements[-4:])
+        has_pixels = any(element.entry.tag in _PIXEL_TAGS for element in parsed.elements[-8:])
         placed = facts.get(0x00200032, b"").count(b"\\") == 2
         key = (*map(facts.get, _GATE_TAGS), b"p" if has_pixels else None, b"p" if placed else None)
         found = self._judged.get(key)
         if found is None:
             found = self._judged.put(key, self._judge_anew(parsed, has_pixels=has_pixels))
         return found
+
+    def _require_pixels(self, parsed: Parsed) -> None:
+        """Refuse an image whose header describes pixels that are not there: the file was cut in front of them."""
+        facts = parsed.scan.facts
+        if 0x00280010 in facts and 0x00280011 in facts and not any(e.entry.tag in _PIXEL_TAGS for e in parsed.elements[-8:]):
+            raise TarnhelmError(errors.PIXEL_LENGTH, seen=0, wanted=self._rewriter.header_of(parsed).native_bytes())
 
     def _judge_anew(self, parsed: Parsed, *, has_pixels: bool) -> _Judged:
         facts = parsed.scan.facts

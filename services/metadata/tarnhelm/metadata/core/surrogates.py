@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from tarnhelm.common import errors
 from tarnhelm.common.assign import AssignReply, AssignRequest, ValueKind
 from tarnhelm.common.dicom.charsets import Charset, decoder
+from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.metadata.core import standard
 from tarnhelm.metadata.core.context import BoundedMap, ObjectContext
 from tarnhelm.metadata.core.harvest import WAY_BACK
@@ -39,6 +41,10 @@ class Surrogates:
         self.uids.trim()
         self.values.trim()
         facts = parsed.scan.facts
+        for tag in (0x00080018, 0x0020000D, 0x0020000E):
+            uid = uid_text(facts.get(tag, b""))
+            if (not uid and tag == 0x00080018) or len(uid) > 64 or uid.strip("0123456789."):
+                raise TarnhelmError(errors.MISSING_IDENTITY)
         charset = charset_of(facts.get(0x00080005, b""))
         return AssignRequest(
             patient_id=_text(charset, facts.get(0x00100020, b""), "LO"),
