@@ -148,9 +148,8 @@ class MetadataCore:
         return found
 
     def _require_pixels(self, parsed: Parsed) -> None:
-        """Refuse an image whose header describes pixels that are not there: the file was cut in front of them."""
-        facts = parsed.scan.facts
-        if 0x00280010 in facts and 0x00280011 in facts and not any(e.entry.tag in _PIXEL_TAGS for e in parsed.elements[-8:]):
+        """Refuse an image without pixels (Type 1C, PS3.3 C.7.6.3): the file was cut in front of them."""
+        if not any(element.entry.tag in _PIXEL_TAGS for element in parsed.elements[-8:]):
             raise TarnhelmError(errors.PIXEL_LENGTH, seen=0, wanted=self._rewriter.header_of(parsed).native_bytes())
 
     def _judge_anew(self, parsed: Parsed, *, has_pixels: bool) -> _Judged:
