@@ -41,12 +41,14 @@ CODE_MEANING: Final = 0x00080104
 _TABLES_AT_MOST: Final = 4096
 _DATE_VRS: Final = frozenset({"DA", "DT"})
 _FREE_TEXT_VRS: Final = frozenset({"LO", "LT", "ST", "UC", "UT"})
+#: Short strings that people fill in as they like, told by the ending of their keyword.
+_FREE_ENDINGS: Final = ("ID", "Name", "Label", "Description", "Comments")
 #: Texts that name equipment, agents and tables; they stay but for the object's own identifiers.
 _TECHNICAL_TEXTS: Final = frozenset(
     {
         0x00080070, 0x00081090, 0x00181020, 0x00180010, 0x00180031, 0x00280055, 0x00281055, 0x00283003, 0x00283002,
         0x00181250, 0x00181251, 0x00186031, 0x00189005, 0x00540400, 0x00541101, 0x00541103, 0x00541104, 0x00541105,
-        0x0008010B, 0x00080104, 0x00080116, 0x00080119, 0x00189004, 0x00080068, 0x00540202, 0x00180035,
+        0x0008010B, 0x00080104, 0x00080116, 0x00080119, 0x00189004, 0x00080068, 0x00540202, 0x00180035, 0x00180024, 0x00189005,
     }
 )  # fmt: skip
 
@@ -375,7 +377,8 @@ class RuleCompiler:
                 reason="meanings of local codes are cleaned as text",
             )  # fmt: skip
         if vr in makers.TEXT_VRS and not listed:
-            if vr in _FREE_TEXT_VRS and tag not in _TECHNICAL_TEXTS:
+            named = vr == "SH" and label.endswith(_FREE_ENDINGS)
+            if (vr in _FREE_TEXT_VRS or named) and tag not in _TECHNICAL_TEXTS:
                 return self._clean(label, vr, row, "free text in an attribute without a rule")
             if table.clean_inside and vr not in ("CS", "AE", "PN"):
                 return self._clean(label, vr, row, "free text below a cleaned sequence")

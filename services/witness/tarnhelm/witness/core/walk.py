@@ -188,6 +188,11 @@ class _Walker:
                 append(row)
                 if tag in PIXEL_TAGS and not container and parsed.encapsulated:
                     pos = self._fragments(tag, start, end)
+                elif tag in PIXEL_TAGS and container and parsed.encapsulated and not strict:
+                    # A picture inside the source's header (an icon): stepped over; a result may hold none.
+                    held = parsed.fragments, parsed.pixel
+                    pos = self._fragments(tag, start, end)
+                    parsed.fragments, parsed.pixel = held
                 elif vr in {b"SQ", b"UN"}:
                     inner = explicit and vr == b"SQ"
                     pos = self._sequence(tag, start, end, container, depth, explicit=inner, open_ended=True)
