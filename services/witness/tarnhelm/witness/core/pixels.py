@@ -90,7 +90,7 @@ def _encapsulated(
         except Fault:
             findings.append(Finding(PIXELS, position, "codestream"))
             continue
-        if frame.tail not in {b"", b"\0"}:
+        if frame.tail.strip(b"\0"):
             findings.append(Finding(STRUCTURE, position, "after-codestream"))
         regions += [("codestream", part) for part in (*frame.carried, *frame.headers)]
         if left != right and not _same_picture(left, frame, family, plane):

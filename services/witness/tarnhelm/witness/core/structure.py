@@ -14,7 +14,7 @@ from tarnhelm.witness.core.elements import TEXT_VRS
 from tarnhelm.witness.core.finding import IDENTIFIER, STRUCTURE, UNDECIDED, Finding, position_of
 from tarnhelm.witness.core.harvest import charset_of, is_placeholder
 from tarnhelm.witness.core.text import fold
-from tarnhelm.witness.core.walk import EXPLICIT_LITTLE, Element, Parsed
+from tarnhelm.witness.core.walk import PLAIN_SYNTAXES, Element, Parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,8 +77,9 @@ def _meta(source: Parsed, result: Parsed, policy: Policy) -> Iterator[Finding]:
         length = struct.unpack_from("<I", result.buf, head[2])[0] if head[3] == 4 else -1
         if head[2] + head[3] + length != result.data_start:
             yield Finding(STRUCTURE, "00020000", "group-length")
-    wanted = source.syntax or EXPLICIT_LITTLE
-    if result.syntax != wanted:
+    # A source without meta information is written in the syntax that its bytes show.
+    wanted = {source.syntax} if source.syntax else PLAIN_SYNTAXES
+    if result.syntax not in wanted:
         yield Finding(STRUCTURE, "00020010", "syntax")
     for meta, tag in ((0x00020002, 0x00080016), (0x00020003, 0x00080018)):
         value = result.value(tag)

@@ -31,6 +31,8 @@ _DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
 _IMPLICIT: Final = b"1.2.840.10008.1.2"
 _BIG_ENDIAN: Final = b"1.2.840.10008.1.2.2"
 EXPLICIT_LITTLE: Final = b"1.2.840.10008.1.2.1"
+PLAIN_SYNTAXES: Final = frozenset({_IMPLICIT, EXPLICIT_LITTLE, _BIG_ENDIAN})
+"""Native and not deflated: what a data set without meta information may be written in."""
 _NATIVE: Final = frozenset({_IMPLICIT, EXPLICIT_LITTLE, _BIG_ENDIAN, _DEFLATED})
 _INFLATE_STEP: Final = 1 << 20
 _NAMED: Final = frozenset({b"DA", b"DT", b"PN", b"UI"})
