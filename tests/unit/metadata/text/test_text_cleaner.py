@@ -204,10 +204,16 @@ HOSTILE = ["a", "1", "-", "1 ", "a.", "a ", "(", "S M I T H ", "1.", "12-", "x@"
 
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_long_texts_cost_their_length_not_its_square(piece):
-    short, long = (piece * (size // len(piece)) + " Kowalczyk" for size in (4_000, 64_000))
-    start = time.perf_counter()
-    CLEANER.clean(short, OWN)
-    middle = time.perf_counter()
-    CLEANER.clean(long, OWN)
-    assert time.perf_counter() - middle < 64 * max(middle - start, 0.01)
-    assert time.perf_counter() - middle < 8
+    def cpu_seconds(size):
+        """The least of three: other work on the machine adds to a measurement and never takes away."""
+        tries = []
+        for number in range(3):
+            text = piece * (size // len(piece)) + f" Kowalczyk {number}"
+            start = time.process_time()
+            TextCleaner().clean(text, OWN)
+            tries.append(time.process_time() - start)
+        return min(tries)
+
+    long = cpu_seconds(64_000)
+    assert long < 64 * max(cpu_seconds(4_000), 0.01)
+    assert long < 8
