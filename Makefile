@@ -40,8 +40,7 @@ check: $(STAMP) ## Lint, types, import contracts, protos, generated tables
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
 	$(BIN)/python tools/generate_protos.py --check
-	$(BIN)/python tools/build_lexicon.py --check
-	$(BIN)/python tools/build_words.py --check
+	$(BIN)/python tools/build_lexicon.py check
 
 .PHONY: format
 format: $(STAMP) ## Format the code and mend what can be mended

@@ -28,7 +28,9 @@ def main() -> int:
     page = next(cleaned.rglob("index.html"), None)
     if page is None:
         return 3
-    print(f"\nThe report: {page}\nWhat was held back, and why: TARNHELM_STATE={folder / 'state'} tarnhelm quarantine list")
+    print(
+        f"\nThe report: {page}\nWhat was held back, and why: TARNHELM_STATE={folder / 'state'} tarnhelm quarantine list"
+    )
     return 0
 
 

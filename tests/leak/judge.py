@@ -300,7 +300,7 @@ def _masked(frame: bytes, ds: Any) -> bytes:
     return b"".join(word.to_bytes(2, order) for word in words)
 
 
-def unaccounted(manifest: Manifest, outputs: Iterable[Output], terms_accept: bool) -> list[str]:  # noqa: FBT001
+def unaccounted(manifest: Manifest, outputs: Iterable[Output], terms_accept: bool) -> list[str]:
     """Files that should have come out and did not, or should not have and did."""
     out = {output.entry.serial for output in outputs if output.entry}
     faults = [f"{output.path}: of no known source" for output in outputs if output.entry is None]
@@ -309,7 +309,7 @@ def unaccounted(manifest: Manifest, outputs: Iterable[Output], terms_accept: boo
     return faults
 
 
-def _misplaced(entry: FileEntry, released: bool, *, accept: bool) -> list[str]:  # noqa: FBT001
+def _misplaced(entry: FileEntry, released: bool, *, accept: bool) -> list[str]:
     must = entry.expected is Expected.RELEASED or (entry.expected is Expected.GATED and accept)
     must_not = entry.expected in {Expected.QUARANTINED, Expected.SKIPPED}
     label = f"{entry.iod} {entry.syntax} #{entry.serial} ({', '.join(entry.places[:2])})"

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tarnhelm.common.dicom.header import Element, Encoding, KeyTable, NeedMore, Walker, read_start
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import Limits
@@ -42,7 +43,7 @@ class Dictionary(KeyTable):
     def vr_of(self, tag):
         return "SQ" if tag == 0x00081140 else "LO"
 
-    def nested(self, tag, encoding):
+    def nested(self, _tag, encoding):
         return self if encoding is self.encoding else Dictionary(encoding)
 
 
@@ -130,7 +131,9 @@ def test_nesting_is_bounded():
 
 def test_eight_kilobytes_of_nesting_do_not_exhaust_the_stack():
     with pytest.raises(TarnhelmError) as caught:
-        walk(long(0x00081140, "SQ", b"", UNDEFINED) + item(long(0x00081140, "SQ", b"", UNDEFINED), undefined=True) * 400)
+        walk(
+            long(0x00081140, "SQ", b"", UNDEFINED) + item(long(0x00081140, "SQ", b"", UNDEFINED), undefined=True) * 400
+        )
     assert caught.value.code in {"DCM-003", "DCM-007", "LIM-002"}
 
 
@@ -138,7 +141,9 @@ def test_eight_kilobytes_of_nesting_do_not_exhaust_the_stack():
 def test_the_number_of_elements_is_bounded_over_all_levels(encoding):
     order = "big" if encoding is Encoding.EXPLICIT_BIG else "little"
     many = b"".join(
-        implicit(0x00100010 + n, b"") if encoding is Encoding.IMPLICIT_LITTLE else short(0x00100010 + n, "LO", b"", order)
+        implicit(0x00100010 + n, b"")
+        if encoding is Encoding.IMPLICIT_LITTLE
+        else short(0x00100010 + n, "LO", b"", order)
         for n in range(20)
     )
     assert len(walk(many, encoding, Limits(max_elements=20))) == 20

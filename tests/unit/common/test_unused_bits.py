@@ -32,7 +32,7 @@ CELLS = [
 @pytest.mark.parametrize("big", [False, True])
 @settings(deadline=None)
 @given(data=st.data())
-def test_stored_values_survive_and_unused_bits_do_not(allocated, bits, high, signed, big, data):  # noqa: PLR0917
+def test_stored_values_survive_and_unused_bits_do_not(allocated, bits, high, signed, big, data):
     count = data.draw(st.integers(1, 40))
     kind = np.dtype(f"{'>' if big else '<'}u{allocated // 8}")
     cells = np.array(data.draw(st.lists(st.integers(0, 2**allocated - 1), min_size=count, max_size=count)), kind)

@@ -122,118 +122,510 @@ _Q, _R, _S, _U, _W = (
 )
 
 # --- DCM: the structure of a DICOM object ------------------------------------------------------------------
-NOT_DICOM = error_code("DCM-001", _S, "The file is not DICOM.", "Nothing to do: other files beside images are passed over.")
-DICOMDIR = error_code("DCM-002", _S, "The file is a DICOMDIR, an index of the medium.", "Nothing to do: the images are cleaned, the index is left out.")
-TRUNCATED = error_code("DCM-003", _Q, "The data set ends inside the element {tag} at byte {offset}.", "Send the object again: the transfer was cut, or the file is damaged.")
-BAD_LENGTH = error_code("DCM-004", _Q, "The element {tag} at byte {offset} claims a length that does not fit its parent.", "The writer of this file is at fault; look at it with a DICOM validator.")
-BAD_VR = error_code("DCM-005", _Q, "The element at byte {offset} has no known value representation.", "The file is damaged or not in the transfer syntax that it names.")
-BAD_ORDER = error_code("DCM-006", _Q, "The element {tag} at byte {offset} stands out of order or twice.", "The writer of this file is at fault; look at it with a DICOM validator.")
-BAD_SEQUENCE = error_code("DCM-007", _Q, "The sequence {tag} is not made of items at byte {offset}.", "The writer of this file is at fault; look at it with a DICOM validator.")
-UNKNOWN_SYNTAX = error_code("DCM-008", _Q, "The transfer syntax is not one this version understands.", "Convert the object to a syntax of the list in CONFORMANCE.md.")
-BAD_META = error_code("DCM-009", _Q, "The file meta information cannot be read.", "The file is damaged; send the object again.")
-BAD_FRAGMENTS = error_code("DCM-010", _Q, "The encapsulated pixel data are not made of whole fragments.", "The file is damaged; send the object again.")
-BAD_CODESTREAM = error_code("DCM-011", _Q, "A compressed frame is not a whole code stream of its transfer syntax.", "Decompress and recompress the object, or send it again.")
-MISSING_IDENTITY = error_code("DCM-012", _Q, "A SOP class, SOP instance, study or series UID is missing or no UID.", "The object cannot be filed without them; correct it at its source.")
-BAD_DEFLATE = error_code("DCM-013", _Q, "The deflated data set cannot be inflated.", "The file is damaged; send the object again.")
-BAD_CHARSET = error_code("DCM-014", _Q, "Specific Character Set names a repertoire this version does not know.", "Correct (0008,0005) at the source.")
-PIXEL_LENGTH = error_code("DCM-015", _Q, "The pixel data are {seen} bytes, the header asks for {wanted}.", "The file is cut or its header is wrong; send the object again.")
+NOT_DICOM = error_code(
+    "DCM-001", _S, "The file is not DICOM.", "Nothing to do: other files beside images are passed over."
+)
+DICOMDIR = error_code(
+    "DCM-002",
+    _S,
+    "The file is a DICOMDIR, an index of the medium.",
+    "Nothing to do: the images are cleaned, the index is left out.",
+)
+TRUNCATED = error_code(
+    "DCM-003",
+    _Q,
+    "The data set ends inside the element {tag} at byte {offset}.",
+    "Send the object again: the transfer was cut, or the file is damaged.",
+)
+BAD_LENGTH = error_code(
+    "DCM-004",
+    _Q,
+    "The element {tag} at byte {offset} claims a length that does not fit its parent.",
+    "The writer of this file is at fault; look at it with a DICOM validator.",
+)
+BAD_VR = error_code(
+    "DCM-005",
+    _Q,
+    "The element at byte {offset} has no known value representation.",
+    "The file is damaged or not in the transfer syntax that it names.",
+)
+BAD_ORDER = error_code(
+    "DCM-006",
+    _Q,
+    "The element {tag} at byte {offset} stands out of order or twice.",
+    "The writer of this file is at fault; look at it with a DICOM validator.",
+)
+BAD_SEQUENCE = error_code(
+    "DCM-007",
+    _Q,
+    "The sequence {tag} is not made of items at byte {offset}.",
+    "The writer of this file is at fault; look at it with a DICOM validator.",
+)
+UNKNOWN_SYNTAX = error_code(
+    "DCM-008",
+    _Q,
+    "The transfer syntax is not one this version understands.",
+    "Convert the object to a syntax of the list in CONFORMANCE.md.",
+)
+BAD_META = error_code(
+    "DCM-009", _Q, "The file meta information cannot be read.", "The file is damaged; send the object again."
+)
+BAD_FRAGMENTS = error_code(
+    "DCM-010",
+    _Q,
+    "The encapsulated pixel data are not made of whole fragments.",
+    "The file is damaged; send the object again.",
+)
+BAD_CODESTREAM = error_code(
+    "DCM-011",
+    _Q,
+    "A compressed frame is not a whole code stream of its transfer syntax.",
+    "Decompress and recompress the object, or send it again.",
+)
+MISSING_IDENTITY = error_code(
+    "DCM-012",
+    _Q,
+    "A SOP class, SOP instance, study or series UID is missing or no UID.",
+    "The object cannot be filed without them; correct it at its source.",
+)
+BAD_DEFLATE = error_code(
+    "DCM-013", _Q, "The deflated data set cannot be inflated.", "The file is damaged; send the object again."
+)
+BAD_CHARSET = error_code(
+    "DCM-014",
+    _Q,
+    "Specific Character Set names a repertoire this version does not know.",
+    "Correct (0008,0005) at the source.",
+)
+PIXEL_LENGTH = error_code(
+    "DCM-015",
+    _Q,
+    "The pixel data are {seen} bytes, the header asks for {wanted}.",
+    "The file is cut or its header is wrong; send the object again.",
+)
 
 # --- LIM: bounds --------------------------------------------------------------------------------------------
-TOO_LARGE = error_code("LIM-001", _Q, "The object is {seen} bytes, more than the limit of {limit}.", "Raise max_object_bytes if such objects are expected.")
-TOO_DEEP = error_code("LIM-002", _Q, "Sequences are nested deeper than {limit} levels.", "No real object needs that; treat the file as hostile.")
-TOO_MANY_ELEMENTS = error_code("LIM-003", _Q, "The object has more than {limit} elements.", "Raise max_elements if such objects are expected.")
-HEADER_TOO_LARGE = error_code("LIM-004", _Q, "The header is more than {limit} bytes.", "Raise max_header_bytes if such objects are expected.")
-INFLATES_TOO_FAR = error_code("LIM-005", _Q, "The deflated data set grows beyond {limit} bytes.", "Treat the file as hostile; raise max_inflated_bytes only for a trusted source.")
-TOO_SLOW = error_code("LIM-006", _Q, "The object took longer than {limit} seconds.", "Treat the file as suspect; raise seconds_per_object for large objects.")
-WORKER_DIED = error_code("LIM-007", _Q, "The worker died on this object, {seen} times.", "Treat the file as hostile; it was kept away from all others.")
-TOO_MUCH_MEMORY = error_code("LIM-008", _Q, "The object asked for more memory than a worker has.", "Treat the file as hostile; raise worker_memory_bytes only for a trusted source.")
-TOO_MANY_FRAMES = error_code("LIM-009", _Q, "The object claims {seen} frames or fragments, more than {limit}.", "Raise max_frames if such objects are expected.")
-VALUE_TOO_LONG = error_code("LIM-010", _Q, "The value of {tag} is {seen} bytes, more than the limit of {limit}.", "Raise max_value_bytes if such objects are expected.")
-ARCHIVE_BOMB = error_code("LIM-011", _Q, "An archive holds more than {limit} entries or bytes.", "Unpack the archive yourself and clean the folder.")
+TOO_LARGE = error_code(
+    "LIM-001",
+    _Q,
+    "The object is {seen} bytes, more than the limit of {limit}.",
+    "Raise max_object_bytes if such objects are expected.",
+)
+TOO_DEEP = error_code(
+    "LIM-002",
+    _Q,
+    "Sequences are nested deeper than {limit} levels.",
+    "No real object needs that; treat the file as hostile.",
+)
+TOO_MANY_ELEMENTS = error_code(
+    "LIM-003", _Q, "The object has more than {limit} elements.", "Raise max_elements if such objects are expected."
+)
+HEADER_TOO_LARGE = error_code(
+    "LIM-004", _Q, "The header is more than {limit} bytes.", "Raise max_header_bytes if such objects are expected."
+)
+INFLATES_TOO_FAR = error_code(
+    "LIM-005",
+    _Q,
+    "The deflated data set grows beyond {limit} bytes.",
+    "Treat the file as hostile; raise max_inflated_bytes only for a trusted source.",
+)
+TOO_SLOW = error_code(
+    "LIM-006",
+    _Q,
+    "The object took longer than {limit} seconds.",
+    "Treat the file as suspect; raise seconds_per_object for large objects.",
+)
+WORKER_DIED = error_code(
+    "LIM-007",
+    _Q,
+    "The worker died on this object, {seen} times.",
+    "Treat the file as hostile; it was kept away from all others.",
+)
+TOO_MUCH_MEMORY = error_code(
+    "LIM-008",
+    _Q,
+    "The object asked for more memory than a worker has.",
+    "Treat the file as hostile; raise worker_memory_bytes only for a trusted source.",
+)
+TOO_MANY_FRAMES = error_code(
+    "LIM-009",
+    _Q,
+    "The object claims {seen} frames or fragments, more than {limit}.",
+    "Raise max_frames if such objects are expected.",
+)
+VALUE_TOO_LONG = error_code(
+    "LIM-010",
+    _Q,
+    "The value of {tag} is {seen} bytes, more than the limit of {limit}.",
+    "Raise max_value_bytes if such objects are expected.",
+)
+ARCHIVE_BOMB = error_code(
+    "LIM-011",
+    _Q,
+    "An archive holds more than {limit} entries or bytes.",
+    "Unpack the archive yourself and clean the folder.",
+)
 
 # --- MET: what the metadata stage cannot clean -------------------------------------------------------------
-KIND_NOT_COVERED = error_code("MET-001", _Q, "This kind of object holds content that no stage can clean yet.", "It stays in quarantine; images of the same study are not held up.")
-REQUIRED_NOT_CLEANABLE = error_code("MET-002", _Q, "A required attribute {tag} must go and has no safe substitute.", "Add a rule for it to the recipe.")
-OUT_OF_COHORT = error_code("MET-003", _Q, "The subject is not one this project accepts.", "Add the subject to the project's list, or send the object to another project.")
-FILTERED = error_code("MET-004", _Q, "A filter of the recipe sets this object aside.", "Change the recipe's %filter section if it should pass.")
-BAD_SURROGATE = error_code("MET-005", _Q, "A surrogate for {tag} does not fit its value representation.", "Change the PSEUDO rule for this attribute.")
+KIND_NOT_COVERED = error_code(
+    "MET-001",
+    _Q,
+    "This kind of object holds content that no stage can clean yet.",
+    "It stays in quarantine; images of the same study are not held up.",
+)
+REQUIRED_NOT_CLEANABLE = error_code(
+    "MET-002", _Q, "A required attribute {tag} must go and has no safe substitute.", "Add a rule for it to the recipe."
+)
+OUT_OF_COHORT = error_code(
+    "MET-003",
+    _Q,
+    "The subject is not one this project accepts.",
+    "Add the subject to the project's list, or send the object to another project.",
+)
+FILTERED = error_code(
+    "MET-004",
+    _Q,
+    "A filter of the recipe sets this object aside.",
+    "Change the recipe's %filter section if it should pass.",
+)
+BAD_SURROGATE = error_code(
+    "MET-005",
+    _Q,
+    "A surrogate for {tag} does not fit its value representation.",
+    "Change the PSEUDO rule for this attribute.",
+)
 
 # --- PRF: profiles of PS3.15 Annex E ---------------------------------------------------------------------
-PROFILE_NEEDS_STAGE = error_code("PRF-001", _U, "Profile {position} of the list cleans pixels, and no installed stage does that.", "Leave the profile out, or install the ocr or imaging service that fulfils it.")
-PROFILE_DATES_CONFLICT = error_code("PRF-002", _U, "Full dates and modified dates are both asked for.", "Choose one of rtnLongFullDatesOpt and rtnLongModifDatesOpt.")
-PROFILE_UNKNOWN = error_code("PRF-003", _U, "Profile {position} of the list is not one this version knows.", "The names are listed in docs/reference/profiles.md.")
+PROFILE_NEEDS_STAGE = error_code(
+    "PRF-001",
+    _U,
+    "Profile {position} of the list cleans pixels, and no installed stage does that.",
+    "Leave the profile out, or install the ocr or imaging service that fulfils it.",
+)
+PROFILE_DATES_CONFLICT = error_code(
+    "PRF-002",
+    _U,
+    "Full dates and modified dates are both asked for.",
+    "Choose one of rtnLongFullDatesOpt and rtnLongModifDatesOpt.",
+)
+PROFILE_UNKNOWN = error_code(
+    "PRF-003",
+    _U,
+    "Profile {position} of the list is not one this version knows.",
+    "The names are listed in docs/reference/profiles.md.",
+)
 
 # --- PIX: what may stand in the pixels ----------------------------------------------------------------------
-TEXT_UNCHECKED = error_code("PIX-001", _Q, "The pixels may carry burned-in text, and no OCR stage is installed.", "Install the ocr service, or accept unchecked pixels expressly.")
-FACE_UNCHECKED = error_code("PIX-002", _Q, "The volume may show a face, and no imaging stage is installed.", "Install the imaging service, or accept unchecked pixels expressly.")
-TEXT_AND_FACE_UNCHECKED = error_code("PIX-003", _Q, "The pixels may carry text and a face, and neither the ocr nor the imaging stage is installed.", "Install both services, or accept unchecked pixels expressly.")
-MASK_WANTED = error_code("PIX-004", _Q, "The recipe asks for regions to be masked, and no OCR stage is installed.", "Install the ocr service.")
-BAD_PIXEL_HEADER = error_code("PIX-005", _Q, "The attributes that describe the pixels contradict each other.", "Look at the object with a DICOM validator.")
+TEXT_UNCHECKED = error_code(
+    "PIX-001",
+    _Q,
+    "The pixels may carry burned-in text, and no OCR stage is installed.",
+    "Install the ocr service, or accept unchecked pixels expressly.",
+)
+FACE_UNCHECKED = error_code(
+    "PIX-002",
+    _Q,
+    "The volume may show a face, and no imaging stage is installed.",
+    "Install the imaging service, or accept unchecked pixels expressly.",
+)
+TEXT_AND_FACE_UNCHECKED = error_code(
+    "PIX-003",
+    _Q,
+    "The pixels may carry text and a face, and neither the ocr nor the imaging stage is installed.",
+    "Install both services, or accept unchecked pixels expressly.",
+)
+MASK_WANTED = error_code(
+    "PIX-004",
+    _Q,
+    "The recipe asks for regions to be masked, and no OCR stage is installed.",
+    "Install the ocr service.",
+)
+BAD_PIXEL_HEADER = error_code(
+    "PIX-005",
+    _Q,
+    "The attributes that describe the pixels contradict each other.",
+    "Look at the object with a DICOM validator.",
+)
 
 # --- WIT: what the witness found ----------------------------------------------------------------------------
-WITNESS_IDENTIFIER = error_code("WIT-001", _Q, "An identifier of the source stands in the result.", "Report this as a fault of the cleaner; the object was not released.")
-WITNESS_STRUCTURE = error_code("WIT-002", _Q, "The result is not a well-formed object.", "Report this as a fault of the cleaner; the object was not released.")
-WITNESS_PIXELS = error_code("WIT-003", _Q, "Pixels differ from the source outside the reported masks.", "Report this as a fault of the cleaner; the object was not released.")
-WITNESS_UNDECIDED = error_code("WIT-004", _Q, "The witness cannot judge this object.", "The object was not released; its kind is beyond what the witness understands.")
-WITNESS_UID = error_code("WIT-005", _Q, "A UID of the source stands in the result.", "Report this as a fault of the cleaner; the object was not released.")
-WITNESS_SIGNATURE = error_code("WIT-006", _Q, "The verdict does not fit the bytes that would be released.", "Integrity failure: look at the machine before going on.")
-WITNESS_POLICY = error_code("WIT-007", _U, "The policy is not one the witness can read.", "Let the metadata compiler make the policy; compare the versions of both services.")
-WITNESS_REQUEST = error_code("WIT-008", _U, "The request does not follow the protocol, or its parts differ from its header.", "Send a header first, then the parts in order with the sizes and the digest it names.")
-WITNESS_BUSY = error_code("WIT-009", _W, "The witness has {limit} objects in hand and takes no more.", "Wait and try again; add replicas if it lasts.")
+WITNESS_IDENTIFIER = error_code(
+    "WIT-001",
+    _Q,
+    "An identifier of the source stands in the result.",
+    "Report this as a fault of the cleaner; the object was not released.",
+)
+WITNESS_STRUCTURE = error_code(
+    "WIT-002",
+    _Q,
+    "The result is not a well-formed object.",
+    "Report this as a fault of the cleaner; the object was not released.",
+)
+WITNESS_PIXELS = error_code(
+    "WIT-003",
+    _Q,
+    "Pixels differ from the source outside the reported masks.",
+    "Report this as a fault of the cleaner; the object was not released.",
+)
+WITNESS_UNDECIDED = error_code(
+    "WIT-004",
+    _Q,
+    "The witness cannot judge this object.",
+    "The object was not released; its kind is beyond what the witness understands.",
+)
+WITNESS_UID = error_code(
+    "WIT-005",
+    _Q,
+    "A UID of the source stands in the result.",
+    "Report this as a fault of the cleaner; the object was not released.",
+)
+WITNESS_SIGNATURE = error_code(
+    "WIT-006",
+    _Q,
+    "The verdict does not fit the bytes that would be released.",
+    "Integrity failure: look at the machine before going on.",
+)
+WITNESS_POLICY = error_code(
+    "WIT-007",
+    _U,
+    "The policy is not one the witness can read.",
+    "Let the metadata compiler make the policy; compare the versions of both services.",
+)
+WITNESS_REQUEST = error_code(
+    "WIT-008",
+    _U,
+    "The request does not follow the protocol, or its parts differ from its header.",
+    "Send a header first, then the parts in order with the sizes and the digest it names.",
+)
+WITNESS_BUSY = error_code(
+    "WIT-009",
+    _W,
+    "The witness has {limit} objects in hand and takes no more.",
+    "Wait and try again; add replicas if it lasts.",
+)
 
 # --- STG: stages and their workers --------------------------------------------------------------------------
-STAGE_FAULT = error_code("STG-001", _Q, "The stage met a fault of its own on this object.", "Report the place that the report and `tarnhelm quarantine show` name; the object was not released.")
-STAGE_BROKEN = error_code("STG-002", _U, "The stage's workers cannot start.", "Look at the configuration and the installation: nothing was processed.")
-STAGE_MISSING = error_code("STG-003", _Q, "The object needs a stage that is not installed.", "Install the stage; the object stays in quarantine until then.")
-ASSIGN_TWICE = error_code("STG-004", _Q, "A worker asked for the surrogates of more than one subject.", "Treat the file as hostile; it was kept away from all others.")
+STAGE_FAULT = error_code(
+    "STG-001",
+    _Q,
+    "The stage met a fault of its own on this object.",
+    "Report the place that the report and `tarnhelm quarantine show` name; the object was not released.",
+)
+STAGE_BROKEN = error_code(
+    "STG-002",
+    _U,
+    "The stage's workers cannot start.",
+    "Look at the configuration and the installation: nothing was processed.",
+)
+STAGE_MISSING = error_code(
+    "STG-003",
+    _Q,
+    "The object needs a stage that is not installed.",
+    "Install the stage; the object stays in quarantine until then.",
+)
+ASSIGN_TWICE = error_code(
+    "STG-004",
+    _Q,
+    "A worker asked for the surrogates of more than one subject.",
+    "Treat the file as hostile; it was kept away from all others.",
+)
 
 # --- GTW: admission, state, release -------------------------------------------------------------------------
-UNREADABLE = error_code("GTW-001", _R, "The file cannot be read.", "Look at its permissions and at the disk, then run again with --resume.")
-SOURCE_CHANGED = error_code("GTW-002", _Q, "The source changed while it was being cleaned.", "Wait until the sender has finished, then retry it.")
-RESULT_CHANGED = error_code("GTW-003", _Q, "The result changed between the verdict and the release.", "Integrity failure: look at the machine before going on.")
+UNREADABLE = error_code(
+    "GTW-001", _R, "The file cannot be read.", "Look at its permissions and at the disk, then run again with --resume."
+)
+SOURCE_CHANGED = error_code(
+    "GTW-002",
+    _Q,
+    "The source changed while it was being cleaned.",
+    "Wait until the sender has finished, then retry it.",
+)
+RESULT_CHANGED = error_code(
+    "GTW-003",
+    _Q,
+    "The result changed between the verdict and the release.",
+    "Integrity failure: look at the machine before going on.",
+)
 NO_SPACE = error_code("GTW-004", _W, "The disk is full.", "Free some space, then run again with --resume.")
 STATE_LOCKED = error_code("GTW-005", _U, "Another run writes into the same folder.", "Wait until it has ended.")
-STATE_BROKEN = error_code("GTW-006", _U, "The private state cannot be read.", "Restore the state directory, or choose an empty OUT.")
-ARCHIVE_UNREADABLE = error_code("GTW-007", _R, "The archive is damaged or encrypted.", "Unpack it yourself and clean the folder.")
-NAME_TAKEN = error_code("GTW-008", _Q, "Another file stands where this object would be released.", "Move the file that Tarnhelm did not write out of OUT.")
-REJECTED_BY_REVIEWER = error_code("GTW-009", _R, "A reviewer rejected the object.", "Nothing to do: the decision is recorded.")
-INTERRUPTED = error_code("GTW-010", _W, "The run was interrupted before this object was done.", "Run again with --resume.")
+STATE_BROKEN = error_code(
+    "GTW-006", _U, "The private state cannot be read.", "Restore the state directory, or choose an empty OUT."
+)
+ARCHIVE_UNREADABLE = error_code(
+    "GTW-007", _R, "The archive is damaged or encrypted.", "Unpack it yourself and clean the folder."
+)
+NAME_TAKEN = error_code(
+    "GTW-008",
+    _Q,
+    "Another file stands where this object would be released.",
+    "Move the file that Tarnhelm did not write out of OUT.",
+)
+REJECTED_BY_REVIEWER = error_code(
+    "GTW-009", _R, "A reviewer rejected the object.", "Nothing to do: the decision is recorded."
+)
+INTERRUPTED = error_code(
+    "GTW-010", _W, "The run was interrupted before this object was done.", "Run again with --resume."
+)
 
 # --- RUN: the command ---------------------------------------------------------------------------------------
-OUT_INSIDE_IN = error_code("RUN-001", _U, "IN and OUT lie inside each other.", "Choose an OUT outside IN: originals and released objects must not mix.")
-OUT_OF_OTHER_PROJECT = error_code("RUN-002", _U, "OUT holds objects of another project.", "Choose an empty OUT, name that project, or continue it with --resume.")
-OUT_NOT_EMPTY = error_code("RUN-003", _U, "OUT is not empty and is not known here.", "Choose an empty OUT: it holds released objects and the report, nothing else.")
+OUT_INSIDE_IN = error_code(
+    "RUN-001",
+    _U,
+    "IN and OUT lie inside each other.",
+    "Choose an OUT outside IN: originals and released objects must not mix.",
+)
+OUT_OF_OTHER_PROJECT = error_code(
+    "RUN-002",
+    _U,
+    "OUT holds objects of another project.",
+    "Choose an empty OUT, name that project, or continue it with --resume.",
+)
+OUT_NOT_EMPTY = error_code(
+    "RUN-003",
+    _U,
+    "OUT is not empty and is not known here.",
+    "Choose an empty OUT: it holds released objects and the report, nothing else.",
+)
 NO_INPUT = error_code("RUN-004", _U, "IN does not exist or holds no file.", "Look at the path.")
 NOTHING_TO_RESUME = error_code("RUN-005", _U, "There is no earlier run into this OUT.", "Start without --resume.")
-OUT_OF_OTHER_PLAN = error_code("RUN-006", _U, "OUT was made with another recipe or other profiles.", "Use the same recipe, or choose an empty OUT.")
-UNKNOWN_ENTRY = error_code("RUN-007", _U, "There is no such entry in the quarantine.", "List the entries with: tarnhelm quarantine list")
-NOT_ACCEPTABLE = error_code("RUN-008", _U, "This entry cannot be accepted; only PIX-001, PIX-002 and PIX-003 can.", "Retry it with another recipe or a newer version, or reject it.")
-BAD_VARIABLE = error_code("RUN-009", _U, "A variable is not of the form NAME=VALUE.", "Write --var SITE=7, for example.")
-FLAG_NEEDS_STAGE = error_code("RUN-010", _U, "An option of deidentify.py asks for a stage that is not installed.", "Leave out -t, -s, -de, -tw, -w and --gpu; objects that need those stages are quarantined.")
+OUT_OF_OTHER_PLAN = error_code(
+    "RUN-006", _U, "OUT was made with another recipe or other profiles.", "Use the same recipe, or choose an empty OUT."
+)
+UNKNOWN_ENTRY = error_code(
+    "RUN-007", _U, "There is no such entry in the quarantine.", "List the entries with: tarnhelm quarantine list"
+)
+NOT_ACCEPTABLE = error_code(
+    "RUN-008",
+    _U,
+    "This entry cannot be accepted; only PIX-001, PIX-002 and PIX-003 can.",
+    "Retry it with another recipe or a newer version, or reject it.",
+)
+BAD_VARIABLE = error_code(
+    "RUN-009", _U, "A variable is not of the form NAME=VALUE.", "Write --var SITE=7, for example."
+)
+FLAG_NEEDS_STAGE = error_code(
+    "RUN-010",
+    _U,
+    "An option of deidentify.py asks for a stage that is not installed.",
+    "Leave out -t, -s, -de, -tw, -w and --gpu; objects that need those stages are quarantined.",
+)
 RECIPE_UNREADABLE = error_code("RUN-011", _U, "The recipe file cannot be read.", "Look at the path.")
-KEY_UNREADABLE = error_code("RUN-012", _U, "The key file cannot be read or does not fit.", "Give the private key that belongs to the project's custodian.")
+KEY_UNREADABLE = error_code(
+    "RUN-012",
+    _U,
+    "The key file cannot be read or does not fit.",
+    "Give the private key that belongs to the project's custodian.",
+)
 OUT_UNWRITABLE = error_code("RUN-013", _U, "OUT cannot be written.", "Look at its permissions and at the disk.")
-SOURCE_GONE = error_code("RUN-014", _U, "The source of this entry is not where it was, or has changed.", "Put the file back, or clean it again with --resume: other bytes are a new object.")
+SOURCE_GONE = error_code(
+    "RUN-014",
+    _U,
+    "The source of this entry is not where it was, or has changed.",
+    "Put the file back, or clean it again with --resume: other bytes are a new object.",
+)
 UNKNOWN_CODE = error_code("RUN-015", _U, "No code begins like that.", "List them all with: tarnhelm codes")
 
 # --- RCP: what is wrong with a recipe -----------------------------------------------------------------------
-BAD_RECIPE = error_code("RCP-001", _U, "Mistakes in the recipe: {seen}.", "Read the list of lines and suggestions that comes with this message.")
-RECIPE_VARIABLE = error_code("RCP-002", _U, "The recipe uses a variable that has no value.", "Give the run a value for every variable of the recipe.")
+BAD_RECIPE = error_code(
+    "RCP-001",
+    _U,
+    "Mistakes in the recipe: {seen}.",
+    "Read the list of lines and suggestions that comes with this message.",
+)
+RECIPE_VARIABLE = error_code(
+    "RCP-002",
+    _U,
+    "The recipe uses a variable that has no value.",
+    "Give the run a value for every variable of the recipe.",
+)
 
 # --- LNK: projects, keys and the way back --------------------------------------------------------------------
-PROJECT_UNKNOWN = error_code("LNK-001", _U, "No project has this label.", "Look at `tarnhelm project list`, or make one with `tarnhelm project create`.")
-PROJECT_EXISTS = error_code("LNK-002", _U, "A project with this label exists already.", "Use it, or choose another label; a label is never used twice.")
-PINS_DIFFER = error_code("LNK-003", _U, "The run wants {count} of the project's pins otherwise than they are.", "Run with what the project pins, or open a revision or another project.")
-BAD_LABEL = error_code("LNK-004", _U, "The label of a project is 1 to 48 letters, digits, dots, hyphens and underscores, and starts with a letter or digit.", "Choose such a label; it must not name a person.")
-BAD_PIN = error_code("LNK-005", _U, "A setting of the project is not valid.", "Look at the project's settings in the reference: prefix, UID root, custodian key, placeholders.")
-BAD_CUSTODIAN_KEY = error_code("LNK-006", _U, "The custodian's key is no X25519 key that can be used.", "Make a pair with `create_custodian_key`, and give the public half as PEM.")
-VAULT_UNAVAILABLE = error_code("LNK-007", _W, "The vault is sealed or cannot be reached.", "Wait, or unseal the vault; nothing was assigned and nothing is lost.")
-LEDGER_BUSY = error_code("LNK-008", _W, "The ledger is busy or cannot be written.", "Wait; look at the disk's space and at other processes of the project.")
-PROJECT_DESTROYED = error_code("LNK-009", _U, "The project's keys were destroyed.", "Nobody can continue it; open another project.")
-KEY_MISSING = error_code("LNK-010", _U, "The vault has no key of the project for epoch {epoch}.", "Restore the key from its backup; a key is never made anew for an existing project.")
-STATE_UNSAFE = error_code("LNK-011", _U, "The private state directory or a file in it cannot be used: it is missing, not writable, or open to others.", "Give the directory to the user who runs this, mode 0700, its files 0600.")
-LEDGER_DAMAGED = error_code("LNK-012", _U, "The ledger cannot be read, or is not one of this project.", "Restore the project's ledger from its backup.")
-PROJECT_DAMAGED = error_code("LNK-013", _U, "The project's file cannot be read, or a newer version wrote it.", "Restore it from its backup, or use the version that wrote it.")
-WRONG_PRIVATE_KEY = error_code("LNK-014", _U, "The private key cannot be read, or is not the one that the records were sealed to.", "Give the custodian's private key and its passphrase.")
-RECORD_DAMAGED = error_code("LNK-015", _U, "The sealed record {index} was changed or cut.", "Restore the ledger from its backup; the other records are not touched.")
-KEY_FILE_EXISTS = error_code("LNK-016", _U, "A key file of this name exists already.", "Choose another name; a key is never overwritten.")
+PROJECT_UNKNOWN = error_code(
+    "LNK-001",
+    _U,
+    "No project has this label.",
+    "Look at `tarnhelm project list`, or make one with `tarnhelm project create`.",
+)
+PROJECT_EXISTS = error_code(
+    "LNK-002",
+    _U,
+    "A project with this label exists already.",
+    "Use it, or choose another label; a label is never used twice.",
+)
+PINS_DIFFER = error_code(
+    "LNK-003",
+    _U,
+    "The run wants {count} of the project's pins otherwise than they are.",
+    "Run with what the project pins, or open a revision or another project.",
+)
+BAD_LABEL = error_code(
+    "LNK-004",
+    _U,
+    "The label of a project is 1 to 48 letters, digits, dots, hyphens and underscores, and starts with a letter or digit.",
+    "Choose such a label; it must not name a person.",
+)
+BAD_PIN = error_code(
+    "LNK-005",
+    _U,
+    "A setting of the project is not valid.",
+    "Look at the project's settings in the reference: prefix, UID root, custodian key, placeholders.",
+)
+BAD_CUSTODIAN_KEY = error_code(
+    "LNK-006",
+    _U,
+    "The custodian's key is no X25519 key that can be used.",
+    "Make a pair with `create_custodian_key`, and give the public half as PEM.",
+)
+VAULT_UNAVAILABLE = error_code(
+    "LNK-007",
+    _W,
+    "The vault is sealed or cannot be reached.",
+    "Wait, or unseal the vault; nothing was assigned and nothing is lost.",
+)
+LEDGER_BUSY = error_code(
+    "LNK-008",
+    _W,
+    "The ledger is busy or cannot be written.",
+    "Wait; look at the disk's space and at other processes of the project.",
+)
+PROJECT_DESTROYED = error_code(
+    "LNK-009", _U, "The project's keys were destroyed.", "Nobody can continue it; open another project."
+)
+KEY_MISSING = error_code(
+    "LNK-010",
+    _U,
+    "The vault has no key of the project for epoch {epoch}.",
+    "Restore the key from its backup; a key is never made anew for an existing project.",
+)
+STATE_UNSAFE = error_code(
+    "LNK-011",
+    _U,
+    "The private state directory or a file in it cannot be used: it is missing, not writable, or open to others.",
+    "Give the directory to the user who runs this, mode 0700, its files 0600.",
+)
+LEDGER_DAMAGED = error_code(
+    "LNK-012",
+    _U,
+    "The ledger cannot be read, or is not one of this project.",
+    "Restore the project's ledger from its backup.",
+)
+PROJECT_DAMAGED = error_code(
+    "LNK-013",
+    _U,
+    "The project's file cannot be read, or a newer version wrote it.",
+    "Restore it from its backup, or use the version that wrote it.",
+)
+WRONG_PRIVATE_KEY = error_code(
+    "LNK-014",
+    _U,
+    "The private key cannot be read, or is not the one that the records were sealed to.",
+    "Give the custodian's private key and its passphrase.",
+)
+RECORD_DAMAGED = error_code(
+    "LNK-015",
+    _U,
+    "The sealed record {index} was changed or cut.",
+    "Restore the ledger from its backup; the other records are not touched.",
+)
+KEY_FILE_EXISTS = error_code(
+    "LNK-016", _U, "A key file of this name exists already.", "Choose another name; a key is never overwritten."
+)

@@ -28,7 +28,7 @@ def status_of(error: TarnhelmError) -> grpc.StatusCode:
     return _STATUS[error.disposition]
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Turns a TarnhelmError into its status with ``tarnhelm-code`` in the trailing metadata; all else is INTERNAL."""
 
     async def intercept_service(self, continuation: Continuation, handler_call_details: Any) -> Handler:

@@ -126,7 +126,7 @@ async def start(settings: Settings) -> Running:
         ),
     )
     service = WitnessService(pool, settings.scratch, settings.limits, settings.bounds)
-    witness_pb2_grpc.add_WitnessServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+    witness_pb2_grpc.add_WitnessServiceServicer_to_server(service, server)
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     if settings.reflection:

@@ -61,7 +61,7 @@ def _value(line, context, key, attribute):
         ("REPLACE ImageComments func:remove_identifiers minlength=9", "ImageComments", "Tremblay", "LT", "Tremblay"),
     ],
 )
-def test_a_value_is_made_as_the_line_says(line, attribute, value, vr, expected, key, context):  # noqa: PLR0917 - a row of the table
+def test_a_value_is_made_as_the_line_says(line, attribute, value, vr, expected, key, context):
     element = context(value, vr, key(attribute).last.tag, OWN, {"new": "N-1", "days": "5"})
     assert _value(line, element, key, attribute) == expected
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+
 from tarnhelm.common.assign import AssignReply, ValueKind
 from tarnhelm.common.stage import StageJob
 from tarnhelm.metadata.core.stage import MetadataConfig, make_core
@@ -39,7 +40,11 @@ class KeyedAssigner:
             else:
                 answers.append(
                     "".join(
-                        str(material[n % 32] % 10) if c.isdigit() else chr(65 + material[n % 32] % 26) if c.isalpha() else c
+                        str(material[n % 32] % 10)
+                        if c.isdigit()
+                        else chr(65 + material[n % 32] % 26)
+                        if c.isalpha()
+                        else c
                         for n, c in enumerate(query.value)
                     )
                 )
@@ -110,9 +115,7 @@ def file_bytes(ds, syntax=EXPLICIT, *, preamble=b"\0" * 128):
                 element.VR = "OW"
     big = syntax == "1.2.840.10008.1.2.2"
     implicit = syntax == "1.2.840.10008.1.2"
-    file = FileDataset(
-        None, ds, preamble=preamble, file_meta=meta, is_implicit_VR=implicit, is_little_endian=not big
-    )
+    file = FileDataset(None, ds, preamble=preamble, file_meta=meta, is_implicit_VR=implicit, is_little_endian=not big)
     out = io.BytesIO()
     file.save_as(out, enforce_file_format=True)
     return out.getvalue()
@@ -150,7 +153,5 @@ class Cleaner:
         source = self.folder / f"in{self.count}.dcm"
         target = self.folder / f"out{self.count}.dcm"
         source.write_bytes(data)
-        outcome = self.core(
-            StageJob("object", source, target, accept_unchecked_pixels=accept, **job), self.assigner
-        )
+        outcome = self.core(StageJob("object", source, target, accept_unchecked_pixels=accept, **job), self.assigner)
         return Cleaned(target.read_bytes() if target.exists() else b"", outcome)

@@ -3,6 +3,7 @@
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+
 from tarnhelm.common.errors import TarnhelmError
 
 from .cleaning import chest_ct
@@ -97,7 +98,9 @@ def test_filters_set_objects_aside(cleaner, section, code):
     with pytest.raises(TarnhelmError) as caught:
         cleaner(f"FORMAT dicom\n{section}\n%header\nREMOVE KVP\n")(chest_ct())
     assert caught.value.code == code
-    assert cleaner(f"FORMAT dicom\n{section}\n%header\nREMOVE KVP\n")(chest_ct(Manufacturer="OTHER")).ds.Modality == "CT"
+    assert (
+        cleaner(f"FORMAT dicom\n{section}\n%header\nREMOVE KVP\n")(chest_ct(Manufacturer="OTHER")).ds.Modality == "CT"
+    )
 
 
 def test_a_variable_without_a_value_is_an_error_not_the_old_value(cleaner):

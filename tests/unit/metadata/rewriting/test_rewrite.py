@@ -4,11 +4,23 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+
 from tarnhelm.common.errors import TarnhelmError
 
 from .cleaning import chest_ct, file_bytes
 
-OWN = ("Bramwell", "Tobias", "MRN445566", "19570809", "ACC7788", "Fernwood", "Quillan", "Odette", "S9911", "FERNWOODCT1")
+OWN = (
+    "Bramwell",
+    "Tobias",
+    "MRN445566",
+    "19570809",
+    "ACC7788",
+    "Fernwood",
+    "Quillan",
+    "Odette",
+    "S9911",
+    "FERNWOODCT1",
+)
 LIKELY_UIDS = ("1.2.3.4.5.1", "1.2.3.4.5.6", "1.2.3.4.5.7")
 
 SYNTAXES = {
@@ -49,7 +61,9 @@ def test_markers_say_what_was_done(cleaner):
     assert ds.LongitudinalTemporalInformationModified == "MODIFIED"
     assert [item.CodeValue for item in ds.DeidentificationMethodCodeSequence] == ["113100", "113107"]
     assert cleaner(profiles=["basicProfile"])(chest_ct()).ds.LongitudinalTemporalInformationModified == "REMOVED"
-    assert cleaner(profiles=["rtnLongFullDatesOpt"])(chest_ct()).ds.LongitudinalTemporalInformationModified == "UNMODIFIED"
+    assert (
+        cleaner(profiles=["rtnLongFullDatesOpt"])(chest_ct()).ds.LongitudinalTemporalInformationModified == "UNMODIFIED"
+    )
 
 
 def test_identity_counts_as_removed_only_where_the_gate_excludes_text_and_face(cleaner):
@@ -260,7 +274,9 @@ def test_names_in_a_nested_charset_are_understood(cleaner):
     inner.FilterType = "X"
     inner.add_new(0x00189004, "CS", "RESEARCH")
     inner.ConvolutionKernel = "Люкceмбypг"
-    ds = chest_ct(SpecificCharacterSet="ISO_IR 192", PatientName="Люкceмбypг^Р", ReferencedImageSequence=Sequence([inner]))
+    ds = chest_ct(
+        SpecificCharacterSet="ISO_IR 192", PatientName="Люкceмбypг^Р", ReferencedImageSequence=Sequence([inner])
+    )
     clean = cleaner()(ds)
     assert "Люкceмбypг".encode("iso8859_5") not in clean.data
     assert "Люкceмбypг".encode() not in clean.data

@@ -156,7 +156,7 @@ def _clean_deflated(stream: Stream, limits: Limits, removed: Counter[str]) -> St
     return stream[:end]
 
 
-def clean_encapsulated(  # noqa: PLR0917 - attributes in the order of the standard
+def clean_encapsulated(
     buffer: Buffer,
     start: int,
     syntax_uid: str,

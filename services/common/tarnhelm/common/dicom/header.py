@@ -44,9 +44,7 @@ EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 JPIP_DEFLATED: Final = frozenset({"1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 
-_SHORT_VRS: Final = frozenset(
-    b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split()
-)
+_SHORT_VRS: Final = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 _LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SV UC UN UR UT UV".split())
 
 
@@ -389,7 +387,7 @@ class Walker:
         if kind == Kind.BULK or (tag == PIXEL_DATA and kind in (Kind.IMPLICIT, Kind.UNKNOWN)):
             value_end, stop = self._fragments(value, end, encoding, tag)
             return Element(entry, pos, value, value_end, stop, None, True, encoding)
-        if kind == Kind.LONG or kind == Kind.SHORT:
+        if kind in (Kind.LONG, Kind.SHORT):
             raise TarnhelmError(errors.BAD_LENGTH, tag=tag, offset=pos)
         if kind == Kind.UNKNOWN:
             # A sequence of unknown VR is written as Implicit VR Little Endian, whatever is around it (CP-246).
@@ -419,7 +417,7 @@ class Walker:
         self,
         pos: int,
         end: int,
-        undefined: bool,  # noqa: FBT001
+        undefined: bool,
         table: KeyTable,
         tag: int,
         depth: int,

@@ -24,7 +24,7 @@ _WIDTHS: Final = (8, 16, 32, 64)
 _NATIVE_IS_BIG: Final = sys.byteorder == "big"
 
 
-def clear_unused_bits(  # noqa: PLR0917 - attributes in the order of the standard
+def clear_unused_bits(
     pixels: Buffer,
     bits_allocated: int,
     bits_stored: int,

@@ -48,7 +48,7 @@ _TECHNICAL_TEXTS: Final = frozenset(
     {
         0x00080070, 0x00081090, 0x00181020, 0x00180010, 0x00180031, 0x00280055, 0x00281055, 0x00283003, 0x00283002,
         0x00181250, 0x00181251, 0x00186031, 0x00189005, 0x00540400, 0x00541101, 0x00541103, 0x00541104, 0x00541105,
-        0x0008010B, 0x00080104, 0x00080116, 0x00080119, 0x00189004, 0x00080068, 0x00540202, 0x00180035, 0x00180024, 0x00189005,
+        0x0008010B, 0x00080104, 0x00080116, 0x00080119, 0x00189004, 0x00080068, 0x00540202, 0x00180035, 0x00180024,
     }
 )  # fmt: skip
 
@@ -196,7 +196,9 @@ class RuleCompiler:
     def _decide(self, table: RuleTable, tag: int, vr: str) -> Operation:
         label = attribute_label(tag)
         if tag & 0xFFFF == 0:
-            return Operation(OperationCode.DROP, (label, "REMOVE"), source="structure", reason="group lengths are retired")
+            return Operation(
+                OperationCode.DROP, (label, "REMOVE"), source="structure", reason="group lengths are retired"
+            )
         if tag in MARKER_TAGS and not table.path:
             return Operation(OperationCode.DROP, source="finalise", reason="markers are written from recorded outcomes")
         if tag >> 16 & 1:
@@ -204,9 +206,13 @@ class RuleCompiler:
             label = f"({tag >> 16:04x},xxxx)"
             return Operation(code, (label, "REMOVE"), source="profile", reason="decided by the private creator")
         if tag == PIXEL_DATA and table.path:
-            return Operation(OperationCode.DROP, (label, "REMOVE"), source="structure", reason="a picture inside the header")
+            return Operation(
+                OperationCode.DROP, (label, "REMOVE"), source="structure", reason="a picture inside the header"
+            )
         if tag == PIXEL_DATA:
-            return Operation(OperationCode.PIXELS, (label, "KEEP"), source="structure", reason="pixels are other stages' work")
+            return Operation(
+                OperationCode.PIXELS, (label, "KEEP"), source="structure", reason="pixels are other stages' work"
+            )
         if vr == "UN":
             vr = first_vr(tag)
         decision = self.recipe.decide(ElementKey((*table.path, PathStep(tag, None)), vr)) if self.recipe else None
@@ -220,7 +226,9 @@ class RuleCompiler:
             return _asking_for_all(made)
         return self._from_profile(table, tag, vr, label)
 
-    def resolve_condition(self, operation: Operation, context: ObjectContext, value: str, tag: int, vr: str) -> Operation:
+    def resolve_condition(
+        self, operation: Operation, context: ObjectContext, value: str, tag: int, vr: str
+    ) -> Operation:
         """Follow the rules of one element to the first whose condition its value fulfils."""
         view = ElementView(context, value, vr, tag)
         while operation.condition is not None:
@@ -266,7 +274,9 @@ class RuleCompiler:
             return self._recipe_operation(decision, tag, vr, label)
         except PseudoError:
             # The file writes the attribute with a VR that the class cannot write: an odd value, so it goes.
-            return Operation(OperationCode.DROP, (label, "REMOVE"), source="recipe", reason="its VR is not the attribute's")
+            return Operation(
+                OperationCode.DROP, (label, "REMOVE"), source="recipe", reason="its VR is not the attribute's"
+            )
 
     def _recipe_operation(self, decision: Decision, tag: int, vr: str, label: str) -> Operation:
         source = f"recipe line {decision.rule.line}" if decision.rule.line else "recipe"
@@ -302,7 +312,7 @@ class RuleCompiler:
 
     def _from_profile(self, table: RuleTable, tag: int, vr: str, label: str) -> Operation:
         decided = self.profile.decide(tag)
-        path = tuple(step.tag for step in table.path) + (tag,)
+        path = (*(step.tag for step in table.path), tag)
         kind = standard.attribute_type(table.sop_class, path)
         code = resolve(decided.action, kind, iod_known=standard.is_known_iod(table.sop_class))
         if decided.action == "X/Z/U*":
@@ -413,7 +423,10 @@ class RuleCompiler:
         safe = standard.safe_private(creator, tag >> 16, tag & 0xFFFF)
         if not self.profile.retain_safe_private or safe is None:
             return Operation(
-                OperationCode.DROP, (f"({tag >> 16:04x},xxxx)", "REMOVE"), source="profile", reason="not on the list of safe private attributes"
+                OperationCode.DROP,
+                (f"({tag >> 16:04x},xxxx)", "REMOVE"),
+                source="profile",
+                reason="not on the list of safe private attributes",
             )
         if vr in ("UN", "OB"):
             vr = safe.vr
@@ -421,7 +434,9 @@ class RuleCompiler:
         if vr == "SQ":
             return Operation(OperationCode.SEQUENCE, (label, "KEEP"), source=row, reason=safe.meaning)
         if vr in makers.TEXT_VRS:
-            return Operation(OperationCode.CHECK, (label, "KEEP"), make=makers.check_maker(vr), source=row, reason=safe.meaning)
+            return Operation(
+                OperationCode.CHECK, (label, "KEEP"), make=makers.check_maker(vr), source=row, reason=safe.meaning
+            )
         if vr in _DATE_VRS:
             return self._shift(label, vr, row, safe.meaning)
         return Operation(OperationCode.COPY, (label, "KEEP"), source=row, reason=safe.meaning)

@@ -46,6 +46,10 @@ class BoundedMap(dict[K, V], Generic[K, V]):
                 del self[old]
 
 
+KnownSequence = tuple["bytes | None", tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]
+"""A sequence's new bytes (``None``: unchanged), the labels of what was done inside it, and the findings."""
+
+
 class ObjectContext:
     """One subject's material, one set of identifiers, one charset; shared by all objects that agree in them.
 
@@ -56,6 +60,8 @@ class ObjectContext:
     ----------
     memo
         (operation, old value) → new value, of operations whose result depends on nothing else.
+    sequences
+        (operation, old sequence) → what became of it.
     uids
         Original UID → surrogate UID, shared by all contexts of the project.
     values
@@ -77,6 +83,7 @@ class ObjectContext:
         "memo",
         "pseudo_by_vr",
         "reply",
+        "sequences",
         "siblings",
         "study_date",
         "uids",
@@ -109,6 +116,7 @@ class ObjectContext:
         self.values = values
         self.variables = variables
         self.memo: BoundedMap[tuple[Operation, bytes], bytes | None] = BoundedMap(4_000)
+        self.sequences: BoundedMap[tuple[Operation, bytes], KnownSequence] = BoundedMap(500)
         self.flags: BoundedMap[tuple[Operation, bytes], str] = BoundedMap(2_000)
         self.field_value: Callable[[str], str] = _no_field
         self.value_groups: Mapping[str, frozenset[str]] = {}

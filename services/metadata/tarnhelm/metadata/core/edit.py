@@ -24,7 +24,10 @@ __all__ = ["Edit", "Editor", "Pass", "assemble", "edit_order"]
 Edit = tuple[int, int, "bytes | list[bytes | memoryview]"]
 """Bytes ``[start, end)`` of the object become these; an insertion has ``start == end``."""
 
-_MISSING: Final = object()
+#: Stands for "never asked"; compared by identity.
+_MISSING: Final = b"\0missing\0"
+#: Bytes; a longer sequence is worked through each time, so that what is remembered stays small.
+_LARGEST_KNOWN_SEQUENCE: Final = 16_384
 _DROP, _EMPTY, _VALUE, _UID, _SEQUENCE, _PIXELS, _CHECK, _PRIVATE, _MEANING = range(1, 10)
 
 #: Coding schemes whose meanings are standard text (PS3.16 §8); all others are local and are cleaned.
@@ -86,17 +89,17 @@ class Editor:
                 edits.append((start, end, b""))
                 labels.append(operation.label)
             elif items is not None or code == _SEQUENCE:
-                made = self._sequence(state, element, operation)
-                if made is not None:
-                    edits.append((start, end, made))
-            elif code == _VALUE or code == _CHECK:
+                sequence = self._sequence(state, element, operation)
+                if sequence is not None:
+                    edits.append((start, end, sequence))
+            elif code in (_VALUE, _CHECK):
                 raw = buffer[value:value_end]
                 key = (operation, raw)
-                made = memo.get(key, _MISSING)  # type: ignore[arg-type]
+                made = memo.get(key, _MISSING)
                 if made is _MISSING:
                     made = self._make(state, operation, element, raw)
                     if operation.memo:
-                        memo.put(key, made)  # type: ignore[arg-type]
+                        memo.put(key, made)
                 if made is None:
                     continue
                 if key in context.flags:
@@ -112,10 +115,10 @@ class Editor:
                 labels.append(operation.label)
                 edits.append((start, end, header_bytes(element[7], entry[1], entry[2], 0)))
             elif code == _MEANING:
-                made = self._meaning(state, element, operation, acting)
-                if made is not None:
+                meaning = self._meaning(state, element, operation, acting)
+                if meaning is not None:
                     labels.append((operation.label[0], "CLEAN"))
-                    edits.append((start, end, made))
+                    edits.append((start, end, meaning))
         return edits
 
     def _make(self, state: Pass, operation: Operation, element: Element, raw: bytes) -> bytes | None:
@@ -162,9 +165,7 @@ class Editor:
         entry = element.entry
         return self.compiler.resolve_condition(operation, state.context, text, entry.tag, entry.vr)
 
-    def _meaning(
-        self, state: Pass, element: Element, operation: Operation, siblings: list[Element]
-    ) -> bytes | None:
+    def _meaning(self, state: Pass, element: Element, operation: Operation, siblings: list[Element]) -> bytes | None:
         """Code meanings of local schemes are free text (PS3.3 §8.3)."""
         raw = state.buffer[element.value : element.value_end]
         scheme = b""
@@ -175,13 +176,13 @@ class Editor:
         if scheme in STANDARD_SCHEMES and not state.context.identifiers.found_in(text):
             return None
         key = (operation, raw)
-        made = state.context.memo.get(key, _MISSING)  # type: ignore[arg-type]
+        made = state.context.memo.get(key, _MISSING)
         if made is _MISSING:
             made = state.context.memo.put(key, self._make(state, operation, element, raw))
         if made is not None and len(made) <= 8 + 4 * (element.entry.vr in ("UT", "UC")):
             # A code without a meaning is no code (Type 1): say that it was taken out.
             made = element_bytes(element.encoding, element.entry.tag, element.entry.vr, b"REMOVED")
-        return made  # type: ignore[return-value]
+        return made
 
     def _private(
         self,
@@ -222,27 +223,23 @@ class Editor:
     def _sequence(self, state: Pass, element: Element, operation: Operation) -> bytes | None:
         """Rewrite a sequence; ``None`` where nothing inside changes."""
         entry = element.entry
-        if operation.code == _EMPTY or operation.code == _VALUE:
+        if operation.code in (_EMPTY, _VALUE):
             state.labels.append(operation.label)
             return header_bytes(element.encoding, entry.tag, entry.vr, 0)
-        key = None
-        raw = b""
-        if not self.compiler.reads_other_fields:
-            raw = state.buffer[element.start : element.end]
-            key = (operation, raw)
-            found = state.context.memo.get(key, _MISSING)  # type: ignore[arg-type]
-            if found is not _MISSING:
-                made, labels, findings = found  # type: ignore[misc]
-                state.labels.extend(labels)
-                state.findings.extend(findings)
-                return made  # type: ignore[return-value]
+        if self.compiler.reads_other_fields or element.end - element.start > _LARGEST_KNOWN_SEQUENCE:
+            return self._items(state, element, operation)
+        key = (operation, state.buffer[element.start : element.end])
+        known = state.context.sequences.get(key)
+        if known is not None:
+            made, labels, findings = known
+            state.labels.extend(labels)
+            state.findings.extend(findings)
+            return made
         labels_before, findings_before = len(state.labels), len(state.findings)
         made = self._items(state, element, operation)
-        if key is not None and len(raw) <= 65_536:
-            state.context.memo.put(
-                key,  # type: ignore[arg-type]
-                (made, tuple(state.labels[labels_before:]), tuple(state.findings[findings_before:])),  # type: ignore[arg-type]
-            )
+        state.context.sequences.put(
+            key, (made, tuple(state.labels[labels_before:]), tuple(state.findings[findings_before:]))
+        )
         return made
 
     def _items(self, state: Pass, element: Element, operation: Operation) -> bytes | None:
@@ -320,8 +317,7 @@ def assemble(view: memoryview, start: int, end: int, edits: list[Edit]) -> list[
                 parts.extend(made)
             else:
                 append(made)
-        if stop > at:
-            at = stop
+        at = max(at, stop)
     if at < end:
         append(view[at:end])
     return parts

@@ -9,8 +9,9 @@ from tarnhelm.common.dicom.header import Element
 from tarnhelm.metadata.core.compiler import attribute_label
 from tarnhelm.metadata.core.operations import Operation, OperationCode
 from tarnhelm.metadata.core.plan import MetadataConfig, compile_rules
-from tarnhelm.metadata.core.rewrite import Parsed, Rewriter, charset_of
+from tarnhelm.metadata.core.rewrite import Parsed, Rewriter
 from tarnhelm.metadata.core.source import ScratchBuffer, open_source
+from tarnhelm.metadata.core.surrogates import charset_of
 from tarnhelm.metadata.core.text import TextCleaner
 
 __all__ = ["ExplainRow", "explain_file"]
@@ -71,7 +72,9 @@ def _rows(parsed: Parsed, elements: list[Element], prefix: str, rows: list[Expla
             if 0x10 <= number <= 0xFF:
                 raw = parsed.buffer[element.value : element.value_end]
                 creators[(tag >> 16) << 8 | number] = charset_of(b"").decode(raw, "LO").strip()
-                rows.append(ExplainRow(shown, "PrivateCreator", entry.vr, "as its block", "structure", operation.reason))
+                rows.append(
+                    ExplainRow(shown, "PrivateCreator", entry.vr, "as its block", "structure", operation.reason)
+                )
                 continue
             creator = creators.get((tag >> 16) << 8 | number >> 8)
             if creator is not None:

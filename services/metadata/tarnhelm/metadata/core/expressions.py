@@ -89,7 +89,14 @@ def _empty(context: ObjectContext, raw: bytes) -> bytes:
     return b""
 
 
-_PACKED: Final = {"US": (2, False), "SS": (2, True), "UL": (4, False), "SL": (4, True), "UV": (8, False), "SV": (8, True)}
+_PACKED: Final = {
+    "US": (2, False),
+    "SS": (2, True),
+    "UL": (4, False),
+    "SL": (4, True),
+    "UV": (8, False),
+    "SV": (8, True),
+}
 
 
 def encode_value(context: ObjectContext, text: str, vr: str) -> bytes:
@@ -119,4 +126,3 @@ def expression_queries(decision: Decision, vr: str) -> Queries | None:
         known = get_class(_ID_CLASS)
         return pseudo_queries(known, known.validate("", {}), vr)
     return None
-

@@ -90,7 +90,9 @@ def pixel_header(facts: Mapping[int, bytes], order: str, limits: Limits) -> Pixe
     )
 
 
-def clean_native(pixels: memoryview, header: PixelHeader, *, big_endian: bool) -> tuple[memoryview | bytes, tuple[str, ...]]:
+def clean_native(
+    pixels: memoryview, header: PixelHeader, *, big_endian: bool
+) -> tuple[memoryview | bytes, tuple[str, ...]]:
     """Check and clean native pixel data.
 
     Returns

@@ -181,9 +181,7 @@ def _policy(compiler: RuleCompiler, profile: Profile, recipe: Recipe | None) -> 
     return document
 
 
-def _enter(
-    position: str, operation: Operation, vr: str, keep: dict[str, list[str]], surrogate: dict[str, str]
-) -> None:
+def _enter(position: str, operation: Operation, vr: str, keep: dict[str, list[str]], surrogate: dict[str, str]) -> None:
     if operation.keeps and operation.code == OperationCode.COPY:
         keep[position] = ["*"]
     elif operation.keeps:
@@ -202,9 +200,11 @@ def _private_keep(profile: Profile, recipe: Recipe | None) -> list[list[Any]]:
         kept.extend([row.creator, row.group, row.element] for row in standard.safe_private_rows().values())
     for rule in recipe.header_rules if recipe is not None else ():
         selector = rule.selector
-        if isinstance(selector, TagSelector) and selector.tag.creator is not None and rule.action is not ActionName.REMOVE:
+        if (
+            isinstance(selector, TagSelector)
+            and selector.tag.creator is not None
+            and rule.action is not ActionName.REMOVE
+        ):
             value = selector.tag.value
             kept.append([selector.tag.creator, value >> 16, value & 0xFF])
     return sorted(kept)
-
-

@@ -60,7 +60,7 @@ class Scan:
         return self._harvest_key
 
     def joined(self, other: Scan) -> Scan:
-        """This scan and that of further elements of the same object."""
+        """Join this scan and that of further elements of the same object."""
         made = Scan()
         made.acting = other.acting
         made.facts = self.facts | other.facts
@@ -70,7 +70,7 @@ class Scan:
             made.harvest = self.harvest + other.harvest
         else:
             made.harvest = self.harvest
-            made._harvest_key = self.harvest_key()  # noqa: SLF001 - another scan of this class
+            made._harvest_key = self.harvest_key()
         return made
 
 
@@ -138,7 +138,7 @@ def _scan_items(
     charset: bytes,
     found: Scan,
     open_unknown: Callable[[Element], Element],
-    stays: bool,  # noqa: FBT001
+    stays: bool,
 ) -> None:
     for item in parent[5] or ():
         local = charset

@@ -24,7 +24,7 @@ from tarnhelm.metadata.core.rewrite import Parsed, Rewriter, Written
 from tarnhelm.metadata.core.source import ScratchBuffer, Source, open_source
 from tarnhelm.metadata.core.text import TextCleaner
 
-__all__ = ["MetadataCore", "MetadataConfig", "Plan", "compile_plan", "default_recipe", "make_core"]
+__all__ = ["MetadataConfig", "MetadataCore", "Plan", "compile_plan", "default_recipe", "make_core"]
 
 #: At most this many pieces go into one system call.
 _PIECES_AT_ONCE: Final = 512

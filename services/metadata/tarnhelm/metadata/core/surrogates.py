@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from tarnhelm.common import errors
@@ -56,7 +56,7 @@ class Surrogates:
                 query
                 for operation, raw, local in parsed.scan.questions
                 if raw and operation.queries is not None
-                for query in operation.queries(lambda data, vr, c=local: _text(charset_of(c), data, vr), raw)
+                for query in operation.queries(partial(_text, charset_of(local)), raw)
                 if (query.kind, query.domain, query.value) not in self.values
             ),
             way_back=tuple(

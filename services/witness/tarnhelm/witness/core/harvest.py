@@ -144,7 +144,7 @@ def identifiers_of(value: Value) -> list[tuple[Identifier, tuple[str, ...]]]:
     return found
 
 
-def _date(kind: str, identity: bool, raw: bytes) -> list[tuple[Identifier, tuple[str, ...]]]:  # noqa: FBT001
+def _date(kind: str, identity: bool, raw: bytes) -> list[tuple[Identifier, tuple[str, ...]]]:
     text = raw.decode("latin-1").replace(".", "")
     if len(text) != 8 or not text.isascii() or not text.isdigit():
         return []
@@ -154,7 +154,7 @@ def _date(kind: str, identity: bool, raw: bytes) -> list[tuple[Identifier, tuple
     return [(Date(kind, identity, day), ())]
 
 
-def _name(kind: str, identity: bool, text: str) -> list[tuple[Identifier, tuple[str, ...]]]:  # noqa: FBT001
+def _name(kind: str, identity: bool, text: str) -> list[tuple[Identifier, tuple[str, ...]]]:
     found: list[tuple[Identifier, tuple[str, ...]]] = []
     for group in text.split("="):
         components = group.split("^")[:3] + [c for c in group.split("^")[3:] if len(c) > 4]
@@ -190,7 +190,7 @@ def _umlauts(word: str) -> list[str]:
     return []
 
 
-def _id(kind: str, identity: bool, text: str) -> list[tuple[Identifier, tuple[str, ...]]]:  # noqa: FBT001
+def _id(kind: str, identity: bool, text: str) -> list[tuple[Identifier, tuple[str, ...]]]:
     folded = fold(text.strip())
     core = "".join(filter(str.isalnum, folded))
     digits = len(_DIGITS.findall(core))
@@ -213,7 +213,7 @@ def _id(kind: str, identity: bool, text: str) -> list[tuple[Identifier, tuple[st
     return found
 
 
-def _phrase(kind: str, identity: bool, text: str) -> list[tuple[Identifier, tuple[str, ...]]]:  # noqa: FBT001
+def _phrase(kind: str, identity: bool, text: str) -> list[tuple[Identifier, tuple[str, ...]]]:
     found: list[tuple[Identifier, tuple[str, ...]]] = []
     usual = vocabulary()
     for mail in _MAIL.findall(text):

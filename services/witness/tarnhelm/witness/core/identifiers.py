@@ -164,7 +164,7 @@ class Id:
 
 
 @lru_cache(maxsize=4096)
-def _id_pattern(core: str, split: bool) -> re.Pattern[str]:  # noqa: FBT001
+def _id_pattern(core: str, split: bool) -> re.Pattern[str]:
     long = len(core) >= _WHOLE_NUMBER
     apart = r"[\s\-_./^()]{0,3}" if split else (r"[\s\-_./]?" if long else "")
     pieces = [re.escape(core[0])]

@@ -70,7 +70,7 @@ class Verdict:
     signature: bytes
 
 
-def signed_bytes(object_id: str, policy_digest: str, output_sha256: str, clean: bool) -> bytes:  # noqa: FBT001
+def signed_bytes(object_id: str, policy_digest: str, output_sha256: str, clean: bool) -> bytes:
     """Return the message that a verdict's signature covers.
 
     Each field stands behind its length, so that no two verdicts share a message.

@@ -62,7 +62,7 @@ def resolve(code: str | ProfileDecision, attribute_type: str | None, *, iod_know
 
 
 @cache
-def _resolved(code: str, kind: str | None, iod_known: bool) -> Action:  # noqa: FBT001 (a key of the cache)
+def _resolved(code: str, kind: str | None, iod_known: bool) -> Action:
     choices = code.removesuffix("*").split("/")
     if not set(choices) <= _SINGLE or kind not in _RANKS:
         raise ValueError("not an action code of PS3.15 Table E.1-1a, or not a Type")

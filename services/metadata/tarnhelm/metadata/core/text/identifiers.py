@@ -54,7 +54,7 @@ class Identifiers:
         return hash(self.key)
 
     @classmethod
-    def build(  # noqa: PLR0917 - one parameter a class of identifiers
+    def build(
         cls,
         names: Iterable[str] = (),
         ids: Iterable[str] = (),
@@ -176,7 +176,7 @@ def _stands_alone(word: str, number: str, at: int) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _build(  # noqa: PLR0917 - one parameter a class of identifiers
+def _build(
     names: frozenset[str],
     ids: frozenset[str],
     dates: frozenset[str],
