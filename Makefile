@@ -13,12 +13,12 @@ export PYTHONDONTWRITEBYTECODE := 1
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml services/reveal/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or later"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; set PYTHON=..."; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "the venv module is missing: apt-get install python3-venv"; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable services/reveal
 	@touch $@
 
 .PHONY: setup
@@ -41,6 +41,8 @@ check: $(STAMP) ## Lint, types, import contracts, protos, generated tables
 	$(BIN)/buf lint
 	$(BIN)/python tools/generate_protos.py --check
 	$(BIN)/python tools/build_lexicon.py check
+	$(BIN)/python tools/build_cli_reference.py --check
+	$(BIN)/python tools/build_catalogue_reference.py --check
 
 .PHONY: format
 format: $(STAMP) ## Format the code and mend what can be mended
@@ -72,16 +74,34 @@ dciodvfy-test: $(STAMP) ## No new dciodvfy error in pydicom's files (installs De
 bench: $(STAMP) ## Speed, memory and leaks beside other tools, in one run (installs them into build/bench-venv)
 	$(BIN)/python -m tests.bench.run
 
+.PHONY: bench-ledger
+bench-ledger: $(STAMP) ## What a new and a known subject cost on the SQLite and the PostgreSQL ledger
+	$(BIN)/python -m tests.bench.ledger
+
+.PHONY: bench-vault
+bench-vault: $(STAMP) ## What the vault costs: one signature, and lists of 1, 20 and 200 records (local, real OpenBao)
+	$(BIN)/python -m tests.bench.vault
+
 .PHONY: fuzz
 fuzz: $(STAMP) ## Fuzz the element walker and the recipe parser (SECONDS_EACH=60; installs atheris)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3.0'
 	$(BIN)/python tests/hostile/fuzz_header.py -max_total_time=$${SECONDS_EACH:-60}
 	$(BIN)/python tests/hostile/fuzz_recipe.py -max_total_time=$${SECONDS_EACH:-60}
 
 .PHONY: docs
 docs: $(STAMP) ## Build the documentation into site/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@! grep -rlE '<(script|link|img)[^>]*(src|href)="https?://' site --include='*.html' || { echo "a page loads from another host"; exit 1; }
+
+.PHONY: reference
+reference: $(STAMP) ## Write the generated reference pages again: commands, codes, limits
+	$(BIN)/python tools/build_cli_reference.py
+	$(BIN)/python tools/build_catalogue_reference.py
+
+.PHONY: screenshots
+screenshots: demo ## Take the screenshots of the documentation (needs chromium)
+	$(BIN)/python tools/take_screenshots.py build/demo docs/images
 
 .PHONY: clean
 clean: ## Remove what was built; keeps the virtual environment

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -72,6 +73,8 @@ CODING_SCHEME_UIDS: Final = {
     "2.16.840.1.113883.6.96": "SCT",
     "2.16.840.1.113883.6.99": "ISO639_1",
 }
+BETWEEN_WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z0-9])(?=[A-Z][a-z])")
+"""Where the words of a keyword part; ``standard.dictionary`` makes names of keywords by it."""
 TYPE_ORDER: Final = ("1", "1C", "2", "2C", "3", "")
 """Strictest first: where an IOD lists an attribute twice, the stricter requirement counts."""
 
@@ -146,16 +149,25 @@ def safe_private_table(facts: Facts) -> str:
 
 
 def dictionary_table() -> str:
-    """PS3.6: tag (``x`` is any digit), VR, keyword; repeating groups last."""
+    """PS3.6: tag (``x`` is any digit), VR, keyword; repeating groups last.
+
+    A fourth column holds the name where it is not what the keyword's words say.
+    """
     from pydicom import __dicom_version__ as edition  # noqa: PLC0415
     from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary  # noqa: PLC0415
 
     head = {"source": f"DICOM PS3.6 {edition} in pydicom {version('pydicom')} (MIT)", "edition": edition}
-    rows = [[f"{tag:08X}", entry[0], entry[4]] for tag, entry in sorted(DicomDictionary.items())]
+    rows = [[f"{tag:08X}", *_dictionary_columns(*entry)] for tag, entry in sorted(DicomDictionary.items())]
     rows += [
-        [mask.upper().replace("X", "x"), entry[0], entry[4]] for mask, entry in sorted(RepeatersDictionary.items())
+        [mask.upper().replace("X", "x"), *_dictionary_columns(*entry)]
+        for mask, entry in sorted(RepeatersDictionary.items())
     ]
     return rows_text(head, rows)
+
+
+def _dictionary_columns(vr: str, _: str, name: str, __: str, keyword: str) -> list[str]:
+    words = BETWEEN_WORDS.sub(" ", keyword)
+    return [vr, keyword] if name == words or not keyword else [vr, keyword, name]
 
 
 def uids_table() -> str:

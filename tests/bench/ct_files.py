@@ -44,8 +44,11 @@ USEFUL: Final = (
 )  # fmt: skip
 
 
-def make_files(folder: Path, count: int, size: str, seed: int = 7) -> Manifest:
-    """Write ``count`` files; the manifest holds exactly ``PLANTED`` distinct strings for each of them."""
+def make_files(folder: Path, count: int, size: str, seed: int = 7, *, alike: int = SLICES) -> Manifest:
+    """Write ``count`` files; the manifest holds exactly ``PLANTED`` distinct strings for each of them.
+
+    ``alike`` is how many files in a row share their texts: the slices of a series; with 1 no two are alike.
+    """
     rng = random.Random(seed)
     coin = Coiner(rng)
     subject = cast(rng, coin)[0]
@@ -59,12 +62,12 @@ def make_files(folder: Path, count: int, size: str, seed: int = 7) -> Manifest:
         stem = f"1.2.826.0.1.3680043.9.7433.{subject.patient_id}.{day:%Y%m%d}"
         uids = {
             "study": stem,
-            "series": f"{stem}.{index // SLICES}",
-            "sop": f"{stem}.{index // SLICES}.{index + 1}",
+            "series": f"{stem}.{index // alike}",
+            "sop": f"{stem}.{index // alike}.{index + 1}",
             "frame": f"{stem}.0",
         }
         # The same words in every slice of a series: a header that changes from slice to slice is nobody's.
-        rng = random.Random(f"{seed} {index // SLICES}")
+        rng = random.Random(f"{seed} {index // alike}")
         coin = Coiner(rng)
         entry = FileEntry(
             f"ct_{index:05d}.dcm", 1001 + index, "CT", Expected.RELEASED, subject.key, syntax="explicit", uids=uids

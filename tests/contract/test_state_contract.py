@@ -7,8 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.stage import ObjectFacts, StageOutcome, Status
@@ -63,6 +66,111 @@ def test_the_first_outcome_wins(store: StateStore) -> None:
     assert store.outcome("one", "ocr", "plan") is None
     store.drop_outcomes("one")
     assert store.outcome("one", "metadata", "plan") is None
+
+
+def test_the_history_holds_each_record_with_its_outcomes_and_findings(store: StateStore) -> None:
+    for number in range(1203):
+        store.add(ObjectRecord(f"{number:04d}"))
+    store.put_outcome("0007", "metadata", "plan", outcome("A"))
+    store.put_outcome("0007", "metadata", "plan+accepted", outcome("B"))
+    store.put_outcome("0007", "ocr", "plan", outcome("C"))
+    store.put_verdict("0008", {("WIT-001", "00100010 name"): 2}, "WIT-001")
+    found = {one.record.object_id: one for one in store.history("metadata")}
+    assert list(found) == [f"{number:04d}" for number in range(1203)]
+    assert {plan: one.code for plan, one in found["0007"].outcomes.items()} == {"plan": "A", "plan+accepted": "B"}
+    assert found["0007"].outcomes["plan"] == outcome("A")
+    assert found["0008"].findings == {("WIT-001", "00100010 name"): 2}
+    assert not found["0009"].outcomes
+    assert not found["0009"].findings
+
+
+def test_a_path_that_one_object_gives_up_can_be_taken_by_another(store: StateStore) -> None:
+    one, two = ObjectRecord("one", output_path="a/1.dcm"), ObjectRecord("two")
+    store.add(one)
+    store.add(two)
+    store.flush()
+    freed, taken = one._replace(output_path="", revision=1), two._replace(output_path="a/1.dcm", revision=1)
+    store.save(freed, one)
+    assert not store.path_taken("a/1.dcm", "two")
+    store.save(taken, two)
+    store.save(freed._replace(revision=2), freed)
+    store.flush()
+    assert store.get("two") == taken
+    assert store.path_taken("a/1.dcm", "one")
+
+
+NAMES = st.sampled_from(["one", "two", "three"])
+STEPS = st.one_of(
+    st.tuples(st.just("add"), NAMES),
+    st.tuples(st.just("save"), NAMES, st.sampled_from([State.ADMITTED, State.VERIFIED, State.RELEASED]), st.booleans()),
+    st.tuples(st.just("put_outcome"), NAMES, st.sampled_from(["A", "B"])),
+    st.tuples(st.just("link_source"), NAMES, st.sampled_from([b"x", b"y"])),
+    st.tuples(st.just("drop_outcomes"), NAMES),
+    st.tuples(st.just("flush")),
+    st.tuples(st.sampled_from(["records", "counts", "manifest"])),
+)
+
+
+def _done(store: StateStore, step: tuple[Any, ...], records: dict[str, ObjectRecord]) -> Any:
+    """Do one step, and say all that the store then tells."""
+    kind, *args = step
+    answer: Any = None
+    if kind == "add":
+        record = ObjectRecord(args[0])
+        answer = store.add(record)
+        if answer:
+            records[args[0]] = record
+    elif kind == "save":
+        name, state, fresh = args
+        was = records.get(name, ObjectRecord(name))
+        record = was._replace(state=state, revision=was.revision + 1, output_path=f"{name}.dcm")
+        try:
+            store.save(record, was if fresh else was._replace(revision=was.revision + 7))
+        except StaleRecordError:
+            answer = "stale"
+        else:
+            records[name] = record
+    elif kind == "put_outcome":
+        answer = store.put_outcome(args[0], "metadata", "plan", outcome(args[1]))
+    elif kind == "link_source":
+        store.link_source(args[1], args[0])
+    elif kind in ("records", "manifest"):
+        answer = list(getattr(store, kind)())
+    else:
+        answer = getattr(store, kind)(*args)
+    known = [store.get(name) for name in ("one", "two", "three")]
+    outcomes = [store.outcome(name, "metadata", "plan") for name in ("one", "two", "three")]
+    taken = [store.path_taken(f"{name}.dcm", "nobody") for name in ("one", "two", "three")]
+    return answer, known, outcomes, taken, [store.find_source(source) for source in (b"x", b"y")]
+
+
+@given(st.lists(STEPS, max_size=20))
+def test_a_batch_in_memory_answers_like_the_tables(steps: list[tuple[Any, ...]]) -> None:
+    batched, unbatched = SqliteState(None), SqliteState(None, batched=False)
+    try:
+        mine: dict[str, ObjectRecord] = {}
+        others: dict[str, ObjectRecord] = {}
+        for step in steps:
+            assert _done(batched, step, mine) == _done(unbatched, step, others)
+    finally:
+        batched.close()
+        unbatched.close()
+
+
+def test_another_writer_of_the_file_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    mine = SqliteState(path)
+    record = ObjectRecord("one")
+    mine.add(record)
+    mine.flush()
+    other = SqliteState(path, batched=False)
+    other.save(LIFE.step(record, Event.REFUSE), record)
+    mine.save(LIFE.step(record, Event.ADMIT), record)
+    with pytest.raises(StaleRecordError):
+        mine.flush()
+    assert mine.get("one") == other.get("one")
+    mine.close()
+    other.close()
 
 
 def test_a_source_leads_to_its_record(store: StateStore) -> None:

@@ -69,8 +69,17 @@ def normal(line: str) -> str:
     return re.sub(r"\b\d+(\.\d+)*\b", "#", line)
 
 
-@pytest.fixture(scope="module")
-def cleaned(tmp_path_factory):
+OPTIONS = ("basicProfile", "cleanDescOpt", "cleanGraphOpt", "cleanStructContOpt", "rtnSafePrivOpt", "rtnPatCharsOpt")
+PROFILES = {
+    "default": (),
+    "basic": ("basicProfile",),
+    "clean options": (*OPTIONS, "rtnLongModifDatesOpt"),
+    "retain options": (*OPTIONS, "rtnDevIdOpt", "rtnInstIdOpt", "rtnUIDsOpt", "rtnLongFullDatesOpt"),
+}
+
+
+@pytest.fixture(scope="module", params=PROFILES)
+def cleaned(request, tmp_path_factory):
     """(source, result) of every packaged file that the stage releases, unchecked pixels accepted."""
     from tarnhelm.common.errors import TarnhelmError
     from tarnhelm.common.stage import StageJob
@@ -81,7 +90,7 @@ def cleaned(tmp_path_factory):
     linkage = LocalLinkage(base / "state")
     linkage.create("validity")
     assigner = linkage.assigner("validity")
-    core = make_core(MetadataConfig())
+    core = make_core(MetadataConfig(profiles=PROFILES[request.param]))
     pairs, codes = [], Counter()
     for number, name in enumerate(sorted(get_testdata_files())):
         path = Path(name)

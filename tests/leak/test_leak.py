@@ -88,10 +88,12 @@ CONFIGURATIONS = (
     # Basic alone: no date survives.
     Configuration("basic", ("-d", "basicProfile"), Terms(frozenset({"basicProfile"}), dates="gone")),
     # Every option that cleans or keeps what is safe.
-    Configuration("clean-options", _profiles(CLEAN), Terms(CLEAN)),
+    Configuration("clean-options", _profiles(CLEAN), Terms(CLEAN, frozenset({"patient"}))),
     # Every option that retains an identity by intent: those kinds may stay, nothing else.
     Configuration(
-        "retain-options", _profiles(RETAIN), Terms(RETAIN, frozenset({"institution", "device", "uid"}), dates="kept")
+        "retain-options",
+        _profiles(RETAIN),
+        Terms(RETAIN, frozenset({"institution", "device", "patient", "timezone", "uid"}), dates="kept"),
     ),
     # A recipe: basicProfile is implied, and the dates that it does not name go with it.
     Configuration("recipe", ("-r", "{recipe}"), Terms(frozenset({"basicProfile"}), dates="gone")),
@@ -158,11 +160,6 @@ def test_ends_with_some_quarantined(run):
     assert run.code == 1, run.printed.decode(errors="replace")[-2000:]
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    strict=False,
-    reason="known faults, listed in docs/reference/known-faults.md: free text in some attributes outside Table E.1-1, a few codecs",
-)
 def test_each_file_ends_where_it_should(run, corpus, outputs):
     faults = unaccounted(corpus[1], outputs, terms_accept=run.configuration.accept)
     assert faults == [], "\n".join(faults)
@@ -174,11 +171,6 @@ def test_every_input_is_accounted_for_in_the_report(run, corpus):
     assert len(lines) >= wanted
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    strict=False,
-    reason="known faults, listed in docs/reference/known-faults.md: free text in some attributes outside Table E.1-1, a few codecs",
-)
 def test_no_planted_string_in_any_byte(run, corpus):
     terms = run.configuration.terms
     blank = [uid.encode() for entry in corpus[1].files for uid in _uids(entry)] if "uid" in terms.allowed else []

@@ -228,6 +228,10 @@ def build_image(draft: Draft, kind: ImageKind, syntax: str, spelling: int, size:
         kind.fill(draft)
     pixels = carrier(syntax, colour=kind.colour, frames=kind.frames, deep=kind.deep, rows=size[0], columns=size[1])
     image_pixel(draft, pixels, kind.frames)
+    if draft.entry.expected is Expected.RELEASED and not (pixels.samples == 1 and pixels.stored >= 12):
+        # A CT image has one sample of 12 to 16 bits (PS3.3 §C.8.2.1). Frames of 8 bits or in colour, which some
+        # syntaxes of this corpus bring along, are pictures as a screen makes them: they may show text.
+        draft.entry.expected = Expected.GATED
 
 
 def image_pixel(draft: Draft, pixels: Carrier, frames: int) -> None:

@@ -9,7 +9,10 @@ from tests.leak.corpus.draft import Draft, element, item
 from tests.leak.corpus.places_file import place
 from tests.leak.corpus.wire import El, Fragments
 
-__all__: list[str] = []
+__all__ = ["WITH_SLACK"]
+
+WITH_SLACK = frozenset({"jpeg", "jpeg-extended", "jpeg-lossless"})
+"""Syntaxes whose frames carry bytes behind their end: those of one fragment, which does not cut the string in two."""
 
 
 @place("overlay")
@@ -148,5 +151,5 @@ def j2k_comment(draft: Draft) -> None:
 @place("after-code-stream")
 def after_code_stream(draft: Draft) -> None:
     """Bytes behind the end of a compressed frame, inside its last fragment."""
-    if draft.entry.syntax in {"jpeg", "jpeg-lossless"}:
+    if draft.entry.syntax in WITH_SLACK:
         draft.frames = [frame + b"\0\0" + draft.secret("after-code-stream", "name").encode() for frame in draft.frames]

@@ -1,5 +1,7 @@
 """Hiding places in texts, numbers, dates, UIDs, and in every attribute that the dictionary says is a person."""
 
+# ruff: noqa: SIM905 - vocabularies read better as lines of words
+
 from __future__ import annotations
 
 import functools
@@ -38,6 +40,44 @@ EPONYMS: Final = (
     ("MedicalAlerts", "Baker cyst Parkinson"),
     ("ImagingServiceRequestComments", "Crohn disease"),
 )
+
+
+# Codes and their schemes; makers, models, versions; what names sequences, coils, kernels, filters, grids, plates,
+# methods and units: their words are in no dictionary, no person types them, and research sorts by them.
+MACHINE_WRITTEN: Final = frozenset(
+    (
+        "CodeValue CodingSchemeDesignator CodingSchemeVersion CodingSchemeRegistry MappingResourceName LongCodeValue URNCodeValue "
+        "Manufacturer ManufacturerModelName SoftwareVersions SecondaryCaptureDeviceManufacturer DetectorManufacturerName "
+        "SecondaryCaptureDeviceManufacturerModelName SecondaryCaptureDeviceSoftwareVersions DetectorManufacturerModelName "
+        "ReceiveCoilManufacturerName TransmitCoilManufacturerName ApplicationName ApplicationVersion ApplicationManufacturer "
+        "AlgorithmName AlgorithmVersion ManufacturerModelVersion EXIFVersion SequenceName PulseSequenceName ReceiveCoilName "
+        "TransmitCoilName MultiCoilConfiguration MultiCoilElementName ConvolutionKernel FilterType TypeOfFilters "
+        "CollimatorGridName ImageFilter PlateType PhosphorType AcquisitionDeviceProcessingCode OutputPower ProcessingFunction "
+        "PostprocessingFunction VideoImageFormatAcquired DigitalImageFormatAcquired TriggerSourceOrType CardiacFramingType "
+        "PVCRejection ImagedNucleus Radiopharmaceutical EnergyWindowName AttenuationCorrectionMethod ReconstructionMethod "
+        "DetectorLinesOfResponseUsed ScatterCorrectionMethod RescaleType ModalityLUTType StackID OpticalPathIdentifier "
+        "ReferencedOpticalPathIdentifier"
+    ).split()
+)
+
+
+# Attributes for which Table E.1-1 of PS3.15 has a K under an option that retains an identity by intent: device,
+# institution, patient characteristics, full dates. They may come out under that option, and nowhere else.
+RETAINED: Final = {
+    "device": (
+        "StationName LensMake LensModel LensSerialNumber DeviceSerialNumber PlateID GeneratorID CassetteID GantryID "
+        "UniqueDeviceIdentifier SecondaryCaptureDeviceID HardcopyCreationDeviceID DetectorID XRaySourceID XRayDetectorID "
+        "XRayDetectorLabel ScheduledStudyLocation ScheduledStationName ScheduledProcedureStepLocation PerformedStationName "
+        "DeviceDescription ModifyingSystem SourceSerialNumber TreatmentMachineName SourceManufacturer DeviceLabel "
+        "ManufacturerDeviceIdentifier"
+    ),
+    "institution": (
+        "InstitutionName InstitutionAddress InstitutionalDepartmentName ClinicalTrialSiteID ClinicalTrialSiteName "
+        "ClinicalTrialCoordinatingCenterName ClinicalTrialProtocolEthicsCommitteeName SourceOfPreviousValues"
+    ),
+    "patient": "EthnicGroup",
+    "timezone": "TimezoneOffsetFromUTC",
+}
 
 
 @place("descriptions")
@@ -142,7 +182,15 @@ def every_contact(draft: Draft) -> None:
     """Each attribute whose name speaks of addresses, telephones, comments, or the patient."""
     for tag, vr in _contacts():
         if tag not in draft.elements:
-            draft.put(tag, draft.secret("every-contact", "free"), vr)
+            draft.put(tag, draft.secret("every-contact", _kind(tag)), vr)
+
+
+@place("every-text")
+def every_text(draft: Draft) -> None:
+    """Each other attribute of the dictionary that holds text, but what a machine writes out of its own lists."""
+    for tag, vr in _texts():
+        if tag not in draft.elements:
+            draft.put(tag, draft.secret("every-text", _kind(tag)), vr)
 
 
 @place("old-age")
@@ -202,3 +250,22 @@ def _contacts() -> tuple[tuple[int, str], ...]:
         ):
             rows.append((tag, vr))
     return tuple(sorted(rows))
+
+
+@functools.cache
+def _kinds() -> dict[str, str]:
+    return {keyword: kind for kind, keywords in RETAINED.items() for keyword in keywords.split()}
+
+
+def _kind(tag: int) -> str:
+    return _kinds().get(DicomDictionary[tag][4], "free")
+
+
+@functools.cache
+def _texts() -> tuple[tuple[int, str], ...]:
+    texts = {"AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT"}
+    return tuple(
+        (tag, vr)
+        for tag, (vr, _, _, _, keyword) in sorted(DicomDictionary.items())
+        if vr in texts and tag >> 16 > 4 and tag >> 16 < 0xFFFE and keyword and keyword not in MACHINE_WRITTEN
+    )

@@ -163,9 +163,7 @@ def _syntaxes(make: Builder, subjects: list[Subject], everything: list[str]) -> 
         draft = make.draft(subjects[number % len(subjects)], "CT", syntax, 0)
         build_image(draft, IMAGES["CT"], syntax, number)
         plant(draft, everything)
-        draft.pieces = (
-            1 if syntax in {"jpeg", "jpeg-lossless"} else 1 + number % 3
-        )  # else a planted string is cut in two
+        draft.pieces = 1 if syntax in places_graphics.WITH_SLACK else 1 + number % 3
         draft.with_table = number % 2 == 0
         make.finish(draft)
 

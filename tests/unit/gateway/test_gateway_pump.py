@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
+import signal
+import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,12 +18,13 @@ import pytest
 
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import Limits
-from tarnhelm.common.sandbox import Dispatcher
+from tarnhelm.common.sandbox import Dispatcher, WorkerPool
 from tarnhelm.gateway.keys import GatewayKeys
 from tarnhelm.gateway.local_stage import LocalJudge, LocalStage, PoolPlan
 from tarnhelm.gateway.plan import Plan, RunCounts
-from tarnhelm.gateway.pump import Parts, Pump, recover, refuse_unseen
+from tarnhelm.gateway.pump import Parts, Pump
 from tarnhelm.gateway.record import State
+from tarnhelm.gateway.recovery import recover, refuse_unseen
 from tarnhelm.gateway.sources import SourceWalk
 from tarnhelm.gateway.state import SqliteState
 from tarnhelm.gateway.workspace import Workspace
@@ -35,6 +41,7 @@ class House:
 
     root: Path
     sealed: list[tuple[str, str]] = field(default_factory=list)
+    pools: tuple[WorkerPool, ...] = ()
 
     def __post_init__(self) -> None:
         self.source, self.out = self.root / "in", self.root / "out"
@@ -57,6 +64,7 @@ class House:
         stage = LocalStage("metadata", PoolPlan(factory, {}, 2, LIMITS), fakecores.FakeAssigner(), loop)
         judge = LocalJudge(PoolPlan("fakecores:make_judge", {"key": sign_with, "policy": policy}, 1, LIMITS), loop)
         workspace = Workspace(self.out, self.root / "state", "work")
+        self.pools = (stage.pool, judge.pool)
         try:
             pump = pump_class(
                 plan,
@@ -218,6 +226,56 @@ def test_a_stop_finishes_what_is_in_flight_and_the_next_run_the_rest(house: Hous
     house.run(replace(PLAN, resume=True))
     assert house.state.counts() == {State.RELEASED: 60}
     assert len(house.released()) == 60
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
+def test_workers_and_fork_servers_killed_at_random_cost_no_object(house: House, seed: int) -> None:
+    for number in range(80):
+        fakecores.write_fake(house.source / str(number), "Doe", number + 1, "slow")
+    chance = random.Random(seed)
+    marks = [chance.randint(1, 8) + 16 * turn for turn in range(4)]
+
+    def strike(counts: RunCounts) -> None:
+        # Far enough apart that no object loses two workers in a row: that would be its own fault.
+        if not marks or counts.released < marks[0]:
+            return
+        marks.pop(0)
+        pool = chance.choice(house.pools)
+        servers = [pool._server._process.pid]
+        for pid in chance.choice([pool.pids()[:1], pool.pids(), servers]):
+            os.kill(pid, signal.SIGKILL)
+
+    counts = house.run(replace(PLAN, max_objects_in_flight=20, release_batch=4), tick=strike)
+    assert not marks, "not all was killed"
+    assert (counts.released, counts.quarantined) == (80, 0)
+    assert len(house.released()) == len(list(house.state.manifest())) == 80
+    assert {path.read_text().splitlines()[2] for path in house.released()} == {f"number={n + 1}" for n in range(80)}
+
+
+def test_an_object_with_a_second_place_in_an_archive_is_one_object(house: House) -> None:
+    """The same basename in two folders, in a zip and in a tar: other bytes are other objects, equal bytes are one."""
+    for folder, number in (("a", 1), ("b", 2)):
+        fakecores.write_fake(house.source / folder / "IM0001", "Doe", number)
+    fakecores.write_fake(house.root / "c" / "IM0001", "Doe", 3)
+    with zipfile.ZipFile(house.source / "cd.zip", "w") as archive:
+        archive.write(house.source / "a" / "IM0001", "x/IM0001")
+        archive.write(house.root / "c" / "IM0001", "y/IM0001")
+    fakecores.write_fake(house.root / "d" / "IM0001", "Doe", 4)
+    with tarfile.open(house.source / "cd.tar", "w") as archive:
+        archive.add(house.root / "d" / "IM0001", "IM0001")
+        archive.add(house.root / "c" / "IM0001", "IM0001")
+    counts = house.run()
+    assert (counts.released, counts.duplicates) == (4, 2)
+    assert len({path.read_bytes() for path in house.released()}) == 4
+    places: dict[str, set[str]] = {}
+    for original, released in house.sealed:
+        places.setdefault(released, set()).add(Path(original).relative_to(house.source).as_posix())
+    assert sorted(map(sorted, places.values())) == [
+        ["a/IM0001", "cd.zip!0"],
+        ["b/IM0001"],
+        ["cd.tar!0"],
+        ["cd.tar!1", "cd.zip!1"],
+    ]
 
 
 def test_a_fault_of_the_configuration_ends_the_run_and_blames_no_object(house: House) -> None:

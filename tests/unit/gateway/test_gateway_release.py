@@ -21,49 +21,49 @@ def delivery(tmp_path: Path, name: str = "x.dcm", content: bytes = b"clean") -> 
     work.parent.mkdir(exist_ok=True)
     (tmp_path / "out").mkdir(exist_ok=True)
     work.write_bytes(content)
-    return Delivery("one", work, tmp_path / "out" / "s" / name, FileMark.of(work), sha256_of(work))
+    return Delivery("one", str(work), str(tmp_path / "out" / "s" / name), FileMark.of(work), sha256_of(work))
 
 
 def test_a_verified_file_gets_its_name(tmp_path: Path) -> None:
     one = delivery(tmp_path)
     assert deliver([one]) == {"one": ""}
-    assert one.target.read_bytes() == b"clean"
-    assert not one.work.exists()
+    assert Path(one.target).read_bytes() == b"clean"
+    assert not Path(one.work).exists()
 
 
 def test_a_file_touched_after_its_verdict_stays_where_it_is(tmp_path: Path) -> None:
     one = delivery(tmp_path)
-    one.work.write_bytes(b"dirty")
+    Path(one.work).write_bytes(b"dirty")
     os.utime(one.work, ns=(1, 1))
     assert deliver([one]) == {"one": "changed"}
-    assert not one.target.exists()
+    assert not Path(one.target).exists()
 
 
 def test_a_file_swapped_for_a_link_stays_where_it_is(tmp_path: Path) -> None:
     one = delivery(tmp_path)
-    one.work.rename(tmp_path / "elsewhere")
-    one.work.symlink_to(tmp_path / "elsewhere")
+    Path(one.work).rename(tmp_path / "elsewhere")
+    Path(one.work).symlink_to(tmp_path / "elsewhere")
     assert deliver([one]) == {"one": "changed"}
 
 
 def test_another_file_of_that_name_is_never_overwritten(tmp_path: Path) -> None:
     one = delivery(tmp_path)
-    one.target.parent.mkdir()
-    one.target.write_bytes(b"somebody's")
+    Path(one.target).parent.mkdir()
+    Path(one.target).write_bytes(b"somebody's")
     assert deliver([one]) == {"one": "taken"}
-    assert one.target.read_bytes() == b"somebody's"
+    assert Path(one.target).read_bytes() == b"somebody's"
 
 
 def test_the_same_bytes_of_that_name_are_a_release_that_a_crash_kept_from_being_recorded(tmp_path: Path) -> None:
     one = delivery(tmp_path)
-    one.target.parent.mkdir()
-    one.target.write_bytes(b"clean")
+    Path(one.target).parent.mkdir()
+    Path(one.target).write_bytes(b"clean")
     assert deliver([one]) == {"one": ""}
 
 
 def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
     one = delivery(tmp_path)
-    one.target.parent.write_bytes(b"a file where a folder should be")
+    Path(one.target).parent.write_bytes(b"a file where a folder should be")
     assert deliver([one]) == {"one": "space"}
 
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 import pytest
 from linkage_requests import make_request
 
-from tarnhelm.cli.unseal import open_records
 from tarnhelm.common.assign import AssignRequest, ValueKind, ValueQuery
 from tarnhelm.common.errors import VAULT_UNAVAILABLE, TarnhelmError
 from tarnhelm.linkage.core.assign import NOT_INJECTIVE, CacheSizes, LocalAssigner
@@ -19,6 +18,7 @@ from tarnhelm.linkage.core.ledger_sqlite import SqliteLedger
 from tarnhelm.linkage.core.projects import ProjectSettings
 from tarnhelm.linkage.custodian import create_custodian_key, load_public_key
 from tarnhelm.linkage.local import LocalLinkage, open_assigner
+from tarnhelm.reveal.core.openers.local import open_records
 
 
 @pytest.fixture
@@ -378,11 +378,11 @@ def test_a_killed_process_loses_no_link_that_it_answered_for(state, linkage, pro
 
 def test_a_forked_child_writes_through_a_connection_of_its_own(assigner, state, linkage, project):
     assigner.assign(make_request(1))
-    inherited = assigner._ledger._connection
+    inherited = assigner.ledger._connection
     child = os.fork()
     if child == 0:
         assigner.assign(make_request(2))
-        os._exit(assigner._ledger._connection is inherited)
+        os._exit(assigner.ledger._connection is inherited)
     assert os.waitpid(child, 0)[1] == 0
     assigner.assign(make_request(3))
     found = opened(linkage, state, project, kind="subject")
@@ -409,6 +409,30 @@ def test_memory_is_bounded_and_forgetting_changes_no_answer(linkage, project, st
     first = [small.assign(request) for request in requests]
     assert [small.assign(request) for request in requests] == first
     assert small._uid.cache_info().currsize == 2
-    assert small._of_patient.cache_info().currsize == 2
+    assert len(small._subjects) == 2
     small.close()
     assert len(list(linkage.records("lung"))) == 16
+
+
+# --- epochs -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_epoch_that_was_broken_off_is_opened_with_the_key_that_was_made(linkage, project, assigner, state):
+    before = assigner.assign(make_request())
+    linkage.vault.create(project.id, 2, None)  # and then the power went
+    opened_again = linkage.open_epoch("lung")
+    assert opened_again.epoch == 2
+    assert linkage.open_epoch("lung").epoch == 3
+    running = linkage.assigner("lung")
+    assert running.assign(make_request()).subject_key != before.subject_key
+    running.close()
+
+
+def test_assigning_and_the_life_of_links_name_a_subject_alike(linkage, project, assigner):
+    assigner.assign(make_request(1))
+    ledger = linkage.ledger("lung")
+    ledger.withdraw(linkage.identities("lung").patient("mrn000001 ", "hospital"), "case")
+    ledger.close()
+    other = linkage.assigner("lung")
+    assert code_of(other.assign, make_request(1)) == "LNK-017"
+    other.close()

@@ -162,6 +162,25 @@ def test_a_file_that_is_not_understood_is_refused(store, state, change):
     assert code_of(store.get, "x") == "LNK-013"
 
 
+def test_one_damaged_file_hinders_no_other_project(store, state):
+    kept, lost = store.create("kept"), store.create("lost")
+    (state / "projects" / f"{lost.id}.json").write_bytes(b"{half a")
+    assert [project.label for project in store.list()] == ["kept"]
+    assert store.damaged() == (lost.id,)
+    assert store.get("kept") == kept
+    assert store.pin("kept", RunPins(DIGEST)).pins is not None
+    assert store.create_anonymous().anonymous
+    assert store.mark_destroyed("kept").destroyed
+
+
+def test_what_a_damaged_file_may_be_is_neither_unknown_nor_made_again(store, state):
+    lost = store.create("lost")
+    (state / "projects" / f"{lost.id}.json").write_bytes(b"")
+    for call in (store.get, store.mark_destroyed, store.create):
+        assert code_of(call, "lost") == "LNK-013"
+    assert code_of(store.get, lost.id) == "LNK-013"
+
+
 def test_an_interrupted_write_leaves_the_old_file(store, monkeypatch):
     made = store.create("x")
 

@@ -27,8 +27,10 @@ from tarnhelm.witness.core.walk import walk
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pydicom.dataset import Dataset
 
-def microseconds(work: Callable[[], object], *, loops: int = 50, rounds: int = 30) -> float:
+
+def microseconds(work: Callable[[], object], *, loops: int = 50, rounds: int = 10) -> float:
     """The best of several rounds: what the code costs when nobody disturbs it."""
     best = float("inf")
     for _ in range(rounds):
@@ -39,26 +41,58 @@ def microseconds(work: Callable[[], object], *, loops: int = 50, rounds: int = 3
     return best * 1e6
 
 
+def series(size: int) -> list[tuple[bytes, bytes]]:
+    """Slices of one series, some two hundred elements each: they differ in UIDs, numbers, positions and pixels."""
+    found = []
+    for number in range(11, 41):
+
+        def own(result: Dataset, number: int = number) -> None:
+            result.SOPInstanceUID = result.file_meta.MediaStorageSOPInstanceUID = f"2.25.{10**37 + number}"
+
+        found.append(Pair(size=size, extra=130, seed=number, after=own).build())
+    return found
+
+
+def per_slice(slices: list[tuple[bytes, bytes]], work: Callable[[bytes, bytes], object]) -> float:
+    """The cost of one slice, each slice in turn."""
+    return microseconds(lambda: [work(*pair) for pair in slices], loops=3) / len(slices)
+
+
+def phases_of(witness: Witness, slices: list[tuple[bytes, bytes]], fresh: Callable[[], Witness]) -> dict[str, float]:
+    """What each part of a judgement costs, in microseconds."""
+    verdict = witness.examine(*slices[0], "measure")
+    values = gather(walk(slices[0][0], DEFAULT_LIMITS, strict=False)).values
+    return {
+        "sha256": per_slice(slices, lambda _, result: hashlib.sha256(result).hexdigest()),
+        "compared with the slices before": per_slice(slices, witness._series.look),
+        "signature": microseconds(partial(witness.sign, verdict)),
+        "whole, known series": per_slice(slices, lambda *pair: witness.judge(*pair, "measure")),
+        "whole, without a memory": per_slice(slices, lambda *pair: fresh().judge(*pair, "measure")),
+        "walk of the source alone": per_slice(slices, lambda source, _: walk(source, DEFAULT_LIMITS, strict=False)),
+        "needles of a new patient": microseconds(partial(compile_needles, values), loops=5, rounds=10),
+    }
+
+
 def main() -> None:
-    """Measure a CT slice of 513 KB and of 16 KB, some two hundred elements each."""
-    witness = Witness(Policy.from_json(policy()), Ed25519PrivateKey.generate())
+    """Measure CT slices of 513 KB and of 16 KB."""
+    rules, key = Policy.from_json(policy()), Ed25519PrivateKey.generate()
     for size in (505, 80):
-        source, result = Pair(size=size, extra=130).build()
-        if not witness.judge(source, result, "measure").clean:
-            raise SystemExit("the pair is not clean")
-        parsed = walk(source, DEFAULT_LIMITS, strict=False)
-        whole = microseconds(partial(witness.judge, source, result, "measure"))
-        digest = microseconds(lambda data=result: hashlib.sha256(data).hexdigest())
-        one_walk = microseconds(partial(walk, source, DEFAULT_LIMITS, strict=False))
-        compiled = microseconds(partial(compile_needles, gather(parsed).values), loops=5, rounds=10)
-        print(  # noqa: T201
-            f"{len(result):>8,} bytes, {len(parsed.elements)} elements: {whole:.0f} us, of it {digest:.0f} us sha256; "
-            f"without it {whole - digest:.0f} us (each of two walks {one_walk:.0f} us); "
-            f"a new patient costs {compiled:.0f} us once"
-        )
+        slices = series(size)
+        witness = Witness(rules, key)
+        for pair in slices * 2:
+            if not witness.judge(*pair, "measure").clean:
+                raise SystemExit("a pair is not clean")
+        parsed = walk(slices[0][0], DEFAULT_LIMITS, strict=False)
+        print(f"{len(slices[0][1]):,} bytes, {len(parsed.elements)} elements")  # noqa: T201
+        for name, cost in phases_of(
+            witness, slices, lambda known=witness: Witness(rules, key, needles=known._needles)
+        ).items():
+            print(f"  {name:36} {cost:6.0f} us")  # noqa: T201
     people = [
-        Pair(person=replace(Person(), number=f"MRN-{4000000 + n}"), size=80, extra=130).build() for n in range(300)
+        Pair(person=replace(Person(), number=f"MRN-{4000000 + n}", root=f"1.3.12.2.{n}"), size=80, extra=130).build()
+        for n in range(300)
     ]
+    witness = Witness(rules, key)
     begin = time.process_time()
     for source, result in people:
         witness.judge(source, result, "measure")

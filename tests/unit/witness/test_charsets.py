@@ -7,6 +7,8 @@ import unicodedata
 import pytest
 from pairs import Pair
 from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 
 from tarnhelm.witness.core.charsets import decode
 from tarnhelm.witness.core.text import fold
@@ -97,6 +99,51 @@ def test_both_normal_forms_are_one_name(judge, form):
     other = unicodedata.normalize("NFD" if form == "NFC" else "NFC", "Lefèbvre^Zoé")
     verdict = judge(*Pair(before=_source("ISO_IR 192", other), after=plant).build())
     assert [f.identifier_class for f in verdict.findings] == ["name"]
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_an_item_may_have_a_character_set_of_its_own(judge, side):
+    """PS3.5 6.1.2.2: what an item declares holds for it and for the items inside it, and nowhere else."""
+
+    def cyrillic(text: str, keyword: str) -> Dataset:
+        inner, item = Dataset(), Dataset()
+        item.SpecificCharacterSet = "ISO_IR 144"
+        inner.add_new(int(keyword, 16), "PN" if keyword == "00081070" else "LT", text)
+        item.ContentSequence = Sequence([inner])
+        return item
+
+    def change(ds) -> None:
+        ds.SpecificCharacterSet = "ISO_IR 100"
+        if side == "before":
+            ds.RequestAttributesSequence = Sequence([cyrillic("Любченко^Полина", "00081070")])
+
+    def plant(ds) -> None:
+        if side == "before":
+            del ds.RequestAttributesSequence
+            ds.SpecificCharacterSet = "ISO_IR 192"
+            ds.SeriesDescription = "полина любченко"
+        else:
+            ds.RequestAttributesSequence = Sequence([cyrillic("снимок: Любченко", "00204000")])
+
+    pair = Pair(before=change, after=plant)
+    if side == "after":
+        pair.before = _source("ISO_IR 144", "Любченко^Полина")
+    verdict = judge(*pair.build())
+    wanted = "0008103E" if side == "before" else "00400275.0040A730.00204000"
+    assert [(f.position, f.identifier_class) for f in verdict.findings] == [(wanted, "name")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["LEFEBVRE", "lefebvre zoe", "Zoë Lefèbvre", "Lefèbvre,Zoé", "LEFEBVRE^ZOE^^", "zoé  lefèbvre", "Zoe.Lefebvre"],
+)
+def test_accents_and_separators_do_not_hide_a_name(judge, text):
+    def plant(ds) -> None:
+        ds.SpecificCharacterSet = "ISO_IR 192"
+        ds[0x00204000] = DataElement(0x00204000, "LT", f"vu: {text}")
+
+    verdict = judge(*Pair(before=_source("ISO_IR 100", "Lefèbvre^Zoé"), after=plant).build())
+    assert [(f.position, f.identifier_class) for f in verdict.findings] == [("00204000", "name")]
 
 
 def test_unknown_charset_with_text_is_undecided(judge):

@@ -14,7 +14,7 @@ from pydicom.uid import UID
 
 from tarnhelm.witness.core import Mask
 from tarnhelm.witness.core.codestream import read_frame
-from tarnhelm.witness.core.walk import Fault
+from tarnhelm.witness.core.parsed import Fault
 
 JPEG, JPEG_LS, J2K, RLE = (f"1.2.840.10008.1.2.{tail}" for tail in ("4.50", "4.80", "4.90", "5"))
 

@@ -16,7 +16,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from tarnhelm.common.limits import Limits
-from tarnhelm.witness.core.walk import Fault, walk
+from tarnhelm.witness.core.parsed import Fault
+from tarnhelm.witness.core.walk import walk
 
 
 def _judged(judge, after, **changes):

@@ -14,6 +14,7 @@ from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import Limits
 from tarnhelm.witness.core import Finding, Policy, Witness, signed_bytes, verify_verdict
 from tarnhelm.witness.core import verdict as module
+from tarnhelm.witness.core.parts import Rooms
 
 SOURCE, RESULT = Pair().build()
 
@@ -58,7 +59,7 @@ def test_files_and_bytes_are_judged_alike(tmp_path, key, monkeypatch):
     witness = Witness(Policy.from_json(policy()), key)
     whole = witness.judge(SOURCE, RESULT, "x")
     assert witness.judge(tmp_path / "a", tmp_path / "b", "x") == whole
-    monkeypatch.setattr(module, "_IN_MEMORY", 0)  # as files beyond 64 MiB: mapped
+    monkeypatch.setattr(witness, "_rooms", Rooms(in_memory=0))  # as files beyond 64 MiB: mapped
     assert witness.judge(tmp_path / "a", tmp_path / "b", "x") == whole
     assert whole.clean
 

@@ -18,11 +18,17 @@ from tarnhelm.common.errors import CATALOGUE, TarnhelmError
 __all__ = ["ProfileOption", "RecipeOption", "VariableOption", "read_recipe", "register", "show_result"]
 
 RecipeOption = Annotated[
-    Path | None, typer.Option("-r", "--recipe", help="Recipe file; its rules come on top of the profiles.")
+    Path | None,
+    typer.Option("-r", "--recipe", metavar="FILE", help="Recipe file; its rules come on top of the profiles."),
 ]
 ProfileOption = Annotated[
     list[str] | None,
-    typer.Option("-d", "--profile", help="PS3.15 profile or option; repeat it or use commas. basicProfile is implied."),
+    typer.Option(
+        "-d",
+        "--profile",
+        metavar="PROFILE",
+        help="PS3.15 profile or option; repeat it or use commas. basicProfile is implied.",
+    ),
 ]
 VariableOption = Annotated[
     list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Value of a recipe's variable (var:NAME).")
@@ -30,22 +36,23 @@ VariableOption = Annotated[
 
 _HELP = """Clean a folder, a file, a zip or a tar into OUT.
 
-OUT gets the released objects under short surrogate names and a report; nothing else, and never an original.
-Without -r and -d: basicProfile with shifted dates and plausible surrogates (codes 113100, 113107).
+OUT gets the released objects under short surrogate names and a report; nothing else, and never an original. Without -r and -d: basicProfile with shifted dates and plausible surrogates (codes 113100, 113107).
+
+This version looks at headers, not at pixels: an image that may show burned-in text or a face is held back (PIX-001 to PIX-003). So are documents, waveforms, presentation states, radiotherapy objects and segmentations (MET-001).
 
 [bold]Examples[/bold]
 
     tarnhelm clean scans/ cleaned/
+    tarnhelm clean scans.zip cleaned/ --dry-run --sample 20 --report look/
+    tarnhelm clean scans/ cleaned/ --project trial-7
+    tarnhelm clean scans/ cleaned/ --resume
+    tarnhelm clean scans/ cleaned/ -d rtnPatCharsOpt,cleanDescOpt
+    tarnhelm clean scans/ cleaned/ -r site.recipe --var SITE=7
 
-    tarnhelm clean scans/ cleaned/ --project trial-7          the same patients get the same surrogates next year
+[bold]Exit codes[/bold]
 
-    tarnhelm clean scans/ cleaned/ --resume                   go on after an interruption
-
-    tarnhelm clean scans/ cleaned/ -d rtnPatCharsOpt,cleanDescOpt -r site.recipe --var SITE=7
-
-    tarnhelm clean scans.zip cleaned/ --dry-run --sample 20   look first, write nothing
-
-[bold]Exit codes[/bold]  0 all released · 1 some held back · 2 usage · 3 integrity · 4 a dependency is down · 130 interrupted
+    0 all released · 1 some held back · 2 usage · 3 integrity
+    4 a dependency is down · 130 interrupted
 """
 
 
@@ -68,10 +75,17 @@ def clean_folder(
     profile: ProfileOption = None,
     processes: Annotated[
         int,
-        typer.Option("-p", "--processes", min=0, help="Cleaning processes, and as many witnesses; 0: by the cores."),
+        typer.Option(
+            "-p", "--processes", metavar="N", min=0, help="Cleaning processes, and as many witnesses; 0: by the cores."
+        ),
     ] = 0,
     project: Annotated[
-        str, typer.Option("--project", help="Project whose keys are used; without it the run makes one.")
+        str,
+        typer.Option(
+            "--project",
+            metavar="LABEL",
+            help="Project whose keys are used, so that a patient keeps the surrogates; without it the run makes one.",
+        ),
     ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Clean in memory, say what would happen, write no object.")
@@ -162,6 +176,10 @@ def show_result(result: CleanResult, *, dry_run: bool, verbose: bool) -> int:
     for code, count in sorted(shown.items(), key=lambda item: -item[1]):
         kind = CATALOGUE.get(code)
         out().print(f"  {code}  {count:,} ×  {kind.remedy if kind else ''}", soft_wrap=True)
+    if shown and counts.quarantined and not dry_run:
+        out().print(
+            f"Look at them one by one: tarnhelm quarantine list --project {result.project.label}", soft_wrap=True
+        )
     rate = counts.done / result.seconds if result.seconds else 0.0
     console = err()
     console.print(f"{counts.done:,} files in {result.seconds:,.1f} s ({rate:,.0f} a second)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
@@ -36,9 +37,14 @@ class ExitCode:
 _INTEGRITY: Final = frozenset({errors.WITNESS_SIGNATURE.code, errors.RESULT_CHANGED.code})
 
 
+_PIPE_COLUMNS: Final = 160
+"""Width of what goes into a pipe or a file: nothing is cut off, and there is no screen to fit."""
+
+
 def out() -> Console:
-    """Console of the results (rich honours NO_COLOR)."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=False)
+    """Console of the results (rich honours NO_COLOR and COLUMNS)."""
+    wide = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else _PIPE_COLUMNS
+    return Console(file=sys.stdout, highlight=False, soft_wrap=False, width=wide)
 
 
 def err() -> Console:

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command("explain", no_args_is_help=True)(explain)
     app.command("review", no_args_is_help=True)(review)
     app.command("codes")(codes)
-    group = typer.Typer(help="Look at recipes.", no_args_is_help=True)
+    group = typer.Typer(help="Print the recipes that come with Tarnhelm.", no_args_is_help=True)
     group.command("show")(show_recipe)
     app.add_typer(group, name="recipe")
 
@@ -37,20 +37,24 @@ def explain(
     profile: ProfileOption = None,
     variable: VariableOption = None,
 ) -> None:
-    """Show which rule decides for each attribute of a file, and why. No values are shown.
+    """Show which rule decides for each attribute of a file, why, and what it overrules. No values are shown.
 
-    tarnhelm explain scans/one.dcm -r site.recipe
+    [bold]Examples[/bold]
+
+        tarnhelm explain scans/one.dcm
+        tarnhelm explain scans/one.dcm -r site.recipe -d cleanDescOpt
     """
     services: Services = context.obj
     if not file.is_file():
         raise TarnhelmError(errors.NO_INPUT)
     rows = services.explain(file, read_recipe(recipe, profile, variable), DEFAULT_LIMITS)
-    table = Table(box=None, pad_edge=False)
-    for heading in ("attribute", "name", "VR", "action", "decided by", "why"):
-        table.add_column(heading, no_wrap=heading in ("attribute", "VR"), overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    out().print(table)
+    console = out()
+    for path, name, vr, action, source, reason, *overruled in rows:
+        place = " ".join(part for part in (path, vr, name) if part)
+        console.print(Text.assemble(f"{place}  ", (action, "bold")), soft_wrap=True)
+        console.print(Text(f"    {source}: {reason}", style="dim"), soft_wrap=True)
+        for other in overruled:
+            console.print(Text(f"    overrules {other}", style="dim"), soft_wrap=True)
 
 
 @reports_errors
@@ -59,29 +63,48 @@ def review(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe file.")],
     profile: ProfileOption = None,
 ) -> None:
-    """Read a recipe as a run would: mistakes with line and suggestion, rules that contradict or never apply.
+    """Review a recipe against the standard before it runs.
 
-    Exit code 0 if nothing is to be said, 1 if rules meet, 2 if the recipe cannot be used.
+    Mistakes are told with line, column and suggestion. Then: identifying attributes that a rule keeps though the profile
+    would not, values that are none of their VR, attributes that an object cannot do without (Type 1 and 2), PSEUDO classes
+    that cannot write a VR, intervals that would change, rules that contradict each other or never decide.
+
+    [bold]Examples[/bold]
+
+        tarnhelm review site.recipe
+        tarnhelm review site.recipe -d rtnPatCharsOpt
+
+    [bold]Exit codes[/bold]
+
+        0 nothing to be said · 1 there are findings · 2 the recipe cannot be used
     """
     services: Services = context.obj
-    prepared = services.prepare(read_recipe(recipe, profile, None), DEFAULT_LIMITS)
+    given = read_recipe(recipe, profile, None)
+    prepared = services.prepare(given, DEFAULT_LIMITS)
+    findings, notes = services.review(given, DEFAULT_LIMITS)
     console = out()
     console.print(f"Profiles: {', '.join(prepared.profiles) or 'none'}", soft_wrap=True)
     console.print(f"Method codes: {', '.join(code for code, _ in prepared.methods) or 'none'}", soft_wrap=True)
     if prepared.variables:
         console.print(f"Variables to give with --var: {', '.join(sorted(prepared.variables))}", soft_wrap=True)
-    for sentence in prepared.conflicts:
-        console.print(Text(f"- {sentence}"), soft_wrap=True)
-    if not prepared.conflicts:
-        console.print("No rules meet.")
-    raise typer.Exit(ExitCode.SOME_NOT_RELEASED if prepared.conflicts else ExitCode.RELEASED)
+    for note in notes:
+        console.print(Text(note), soft_wrap=True)
+    for finding in findings:
+        console.print(Text(f"- {finding}"), soft_wrap=True)
+    console.print(f"{len(findings)} {'finding' if len(findings) == 1 else 'findings'}." if findings else "No findings.")
+    raise typer.Exit(ExitCode.SOME_NOT_RELEASED if findings else ExitCode.RELEASED)
 
 
 @reports_errors
-def show_recipe(context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")] = "default") -> None:
+def show_recipe(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="There is one: default.")] = "default",
+) -> None:
     """Print a recipe that comes with Tarnhelm, to start your own from.
 
-    tarnhelm recipe show default > site.recipe
+    [bold]Example[/bold]
+
+        tarnhelm recipe show default > site.recipe
     """
     services: Services = context.obj
     if name != "default":
@@ -95,7 +118,11 @@ def codes(
 ) -> None:
     """List what each code means and what to do.
 
-    tarnhelm codes PIX
+    [bold]Examples[/bold]
+
+        tarnhelm codes
+        tarnhelm codes PIX
+        tarnhelm codes WIT-001
     """
     table = Table(box=None, pad_edge=False)
     for heading in ("code", "then", "meaning", "what to do"):

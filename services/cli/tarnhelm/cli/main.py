@@ -20,13 +20,17 @@ __all__ = ["build", "main", "run"]
 
 _HELP = """Pseudonymise medical images on this machine.
 
-Nothing leaves uncleaned: an object is released only after a second program, the witness, has compared it with
-its original. What cannot be cleaned or judged waits in quarantine with a code.
+Nothing leaves uncleaned: an object is released only after a second program, the witness, has compared it with its original. What cannot be cleaned or judged waits in quarantine with a code.
 
-    tarnhelm clean scans/ cleaned/                    clean a folder
-    tarnhelm quarantine list                          what was held back, and why
-    tarnhelm explain scans/one.dcm                    which rule decides for each attribute
-    tarnhelm codes PIX-001                            what a code means
+[bold]Examples[/bold]
+
+    tarnhelm clean scans/ cleaned/ --dry-run   look first, write no object
+    tarnhelm clean scans/ cleaned/             clean a folder
+    tarnhelm quarantine list                   what was held back, and why
+    tarnhelm explain scans/one.dcm             which rule decides for each attribute
+    tarnhelm codes PIX-001                     what a code means
+
+Each command has examples of its own: tarnhelm COMMAND --help
 """
 
 

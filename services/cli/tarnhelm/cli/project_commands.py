@@ -1,10 +1,8 @@
-"""``tarnhelm project``, ``custodian`` and ``mapping``: keys, and the way back for whoever holds the key to it."""
+"""``tarnhelm project`` and ``custodian``: projects and keys. The way back is another program, ``tarnhelm-reveal``."""
 
 from __future__ import annotations
 
-import csv
 import getpass
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +11,6 @@ from rich.table import Table
 
 from tarnhelm.cli.console import err, out, reports_errors
 from tarnhelm.cli.places import Places
-from tarnhelm.cli.unseal import open_records
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.linkage.core.projects import Project, ProjectSettings
@@ -24,12 +21,20 @@ __all__ = ["register"]
 
 _PROJECT = """Projects: the unit in which surrogates stay the same.
 
-    tarnhelm project create trial-7 --custodian custodian.pub.pem
-"""
-_CUSTODIAN = """The custodian's key pair: who holds the private half can go back to the patient, this machine cannot."""
-_MAPPING = """The way back, for the custodian.
+A project holds keys. Cleaned with them, a patient gets the same surrogates in every run; another project shares nothing with it.
 
-    tarnhelm mapping export --project trial-7 --key custodian.pem mapping.csv
+[bold]Examples[/bold]
+
+    tarnhelm project create trial-7 --custodian custodian.pub.pem
+    tarnhelm clean scans/ cleaned/ --project trial-7
+"""
+_CUSTODIAN = """The custodian's key pair.
+
+With a custodian, who holds the private half can go back to the patient, and the machine that cleans cannot.
+
+[bold]Example[/bold]
+
+    tarnhelm custodian create custodian.pem custodian.pub.pem
 """
 
 
@@ -40,12 +45,9 @@ def register(app: typer.Typer) -> None:
     project.command("list")(list_projects)
     project.command("show")(show_project)
     app.add_typer(project, name="project")
-    custodian = typer.Typer(help=_CUSTODIAN, no_args_is_help=True)
+    custodian = typer.Typer(help=_CUSTODIAN, no_args_is_help=True, rich_markup_mode="rich")
     custodian.command("create")(create_custodian)
     app.add_typer(custodian, name="custodian")
-    mapping = typer.Typer(help=_MAPPING, no_args_is_help=True, rich_markup_mode="rich")
-    mapping.command("export")(export_mapping)
-    app.add_typer(mapping, name="mapping")
 
 
 @reports_errors
@@ -54,14 +56,26 @@ def create_project(
     custodian: Annotated[
         Path | None, typer.Option("--custodian", metavar="PUBLIC.pem", help="Seal the way back to this key.")
     ] = None,
-    prefix: Annotated[str, typer.Option("--prefix", help="Begins every Patient ID.")] = "",
-    uid_root: Annotated[str, typer.Option("--uid-root", help="Your site's own UID root instead of 2.25.")] = "",
+    prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Begins every Patient ID.")] = "",
+    uid_root: Annotated[
+        str, typer.Option("--uid-root", metavar="UID", help="Your site's own UID root instead of 2.25.")
+    ] = "",
     whole_weeks: Annotated[
         bool, typer.Option("--whole-weeks", help="Shift dates by whole weeks, so that weekdays stay.")
     ] = False,
-    issuer: Annotated[str, typer.Option("--default-issuer", help="Stands in for an empty Issuer of Patient ID.")] = "",
+    issuer: Annotated[
+        str, typer.Option("--default-issuer", metavar="TEXT", help="Stands in for an empty Issuer of Patient ID.")
+    ] = "",
 ) -> None:
-    """Make a project and its keys."""
+    """Make a project and its keys.
+
+    The settings are fixed from then on. Without --custodian whoever can read the private state directory of this machine can go back to the patient.
+
+    [bold]Examples[/bold]
+
+        tarnhelm project create trial-7 --custodian custodian.pub.pem
+        tarnhelm project create trial-7 --prefix T7- --whole-weeks
+    """
     key = load_public_key(_read(custodian)) if custodian is not None else b""
     settings = ProjectSettings(
         prefix=prefix, uid_root=uid_root, whole_weeks=whole_weeks, default_issuer=issuer, custodian_public_key=key
@@ -73,77 +87,59 @@ def create_project(
 
 @reports_errors
 def list_projects() -> None:
-    """List the projects of this machine."""
+    """List the projects of this machine.
+
+    [bold]Example[/bold]
+
+        tarnhelm project list
+    """
     table = Table(box=None, pad_edge=False)
-    for heading in ("label", "made", "Patient IDs begin with", "way back", "id"):
-        table.add_column(heading, no_wrap=True)
-    for project in LocalLinkage(Places.of_user().root).projects.list():
+    for heading in ("label", "made", "prefix", "way back"):
+        table.add_column(heading, no_wrap=True, overflow="ignore")
+    projects = LocalLinkage(Places.of_user().root).projects
+    for project in projects.list():
         way_back = "custodian" if project.settings.custodian_public_key else "this machine"
         table.add_row(
             project.label,
             project.created[:10],
             project.prefix,
             "destroyed" if project.destroyed else way_back,
-            project.id,
         )
+    for opaque in projects.damaged():
+        table.add_row(opaque, "", "", f"damaged ({errors.PROJECT_DAMAGED.code})")
     out().print(table)
 
 
 @reports_errors
-def show_project(label: Annotated[str, typer.Argument(metavar="LABEL")]) -> None:
-    """Show what a project pins, and who can go back to the patient."""
+def show_project(label: Annotated[str, typer.Argument(metavar="LABEL", help="As listed.")]) -> None:
+    """Show what a project pins, and who can go back to the patient.
+
+    [bold]Example[/bold]
+
+        tarnhelm project show trial-7
+    """
     places = Places.of_user()
     _show(places, LocalLinkage(places.root).projects.get(label))
 
 
 @reports_errors
 def create_custodian(
-    private: Annotated[Path, typer.Argument(metavar="PRIVATE.pem")],
-    public: Annotated[Path, typer.Argument(metavar="PUBLIC.pem")],
+    private: Annotated[Path, typer.Argument(metavar="PRIVATE.pem", help="A new file; keep it secret.")],
+    public: Annotated[Path, typer.Argument(metavar="PUBLIC.pem", help="A new file; give it away.")],
     passphrase: Annotated[bool, typer.Option("--passphrase", help="Ask for a passphrase for the private key.")] = False,
 ) -> None:
-    """Make the custodian's key pair. Do it on the custodian's machine; give away the public file only."""
-    secret = _passphrase(confirm=True) if passphrase else None
+    """Make the custodian's key pair. Do it on the custodian's machine; give away the public file only.
+
+    [bold]Example[/bold]
+
+        tarnhelm custodian create custodian.pem custodian.pub.pem --passphrase
+    """
+    secret = _passphrase() if passphrase else None
     shown = create_custodian_key(private, public, passphrase=secret)
     out().print(f"Fingerprint {shown}")
     err().print(
         "Keep the private key off the machine that cleans: whoever has it can go back to the patient.", soft_wrap=True
     )
-
-
-@reports_errors
-def export_mapping(
-    target: Annotated[Path, typer.Argument(metavar="OUT.csv", help="A new file; it holds identifiers.")],
-    project: Annotated[str, typer.Option("--project", help="Project to export.", show_default=False)],
-    key: Annotated[
-        Path, typer.Option("--key", metavar="PRIVATE.pem", help="The custodian's private key.", show_default=False)
-    ],
-    passphrase: Annotated[bool, typer.Option("--passphrase", help="Ask for the key's passphrase.")] = False,
-) -> None:
-    """Open the way back with the custodian's private key: surrogates, originals, and paths of files."""
-    linkage = LocalLinkage(Places.of_user().root)
-    secret = _passphrase(confirm=False) if passphrase else None
-    pem = _read(key)
-    written = 0
-    try:
-        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    except OSError:
-        raise TarnhelmError(errors.OUT_UNWRITABLE) from None
-    try:
-        with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            rows = csv.writer(stream)
-            rows.writerow(("kind", "surrogate", "subject", "what", "original"))
-            for record in open_records(pem, linkage.records(project), passphrase=secret):
-                for what, original in record.values:
-                    rows.writerow((record.kind, record.handle, record.subject, what, original))
-                    written += 1
-                for original, released in record.pairs:
-                    rows.writerow((record.kind, released, "", "path", original))
-                    written += 1
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
-    err().print(f"{written:,} links written. The file holds identifiers: treat it like the originals.", soft_wrap=True)
 
 
 def _show(places: Places, project: Project) -> None:
@@ -178,9 +174,9 @@ def _read(path: Path) -> bytes:
         raise TarnhelmError(errors.KEY_UNREADABLE) from None
 
 
-def _passphrase(*, confirm: bool) -> bytes:
+def _passphrase() -> bytes:
     """From the terminal only: never from arguments or the environment."""
     first = getpass.getpass("Passphrase: ")
-    if confirm and getpass.getpass("Again: ") != first:
+    if getpass.getpass("Again: ") != first:
         raise TarnhelmError(errors.KEY_UNREADABLE)
     return first.encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,20 +31,18 @@ __all__ = ["register"]
 
 _HELP = """Look at what was held back, and decide.
 
-Entries have opaque ids and hold no copy: an original stays where it is. A decision is recorded with a name and
-a reason. Accepting sends the object through cleaning and the witness again; what the witness found can never
-be accepted.
+Entries have opaque ids and hold no copy: an original stays where it is. A decision is recorded with a name and a reason. Accepting sends the object through cleaning and the witness again; what the witness found can never be accepted.
+
+[bold]Examples[/bold]
 
     tarnhelm quarantine list
-
     tarnhelm quarantine show 3f9a
-
-    tarnhelm quarantine accept 3f9a --by "M. Tremblay" --reason "phantom, no text in the pixels"
+    tarnhelm quarantine accept 3f9a --by "M. Tremblay" --reason "a phantom"
 """
-By = Annotated[str, typer.Option("--by", help="Who decides.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; stands in the report, so name no patient.")]
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; stands in the report, so name no patient.")]
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids as listed; the first letters are enough.")]
-ProjectName = Annotated[str, typer.Option("--project", help="Only this project.")]
+ProjectName = Annotated[str, typer.Option("--project", metavar="LABEL", help="Only this project.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -59,30 +58,49 @@ def register(app: typer.Typer) -> None:
 
 @reports_errors
 def list_entries(
-    project: ProjectName = "", code: Annotated[str, typer.Option("--code", help="Only this code.")] = ""
+    project: ProjectName = "", code: Annotated[str, typer.Option("--code", metavar="CODE", help="Only this code.")] = ""
 ) -> None:
-    """List the entries: id, code, size, what to do."""
+    """List the entries: id, code, size, project; then what each code means and what to do.
+
+    [bold]Examples[/bold]
+
+        tarnhelm quarantine list
+        tarnhelm quarantine list --project trial-7 --code PIX-001
+    """
     places = Places.of_user()
     labels = _labels(places)
     table = Table(box=None, pad_edge=False)
-    for heading in ("id", "code", "size", "project", "what to do"):
-        table.add_column(heading, justify="right" if heading == "size" else "left", no_wrap=heading != "what to do")
-    found = 0
+    for heading in ("id", "code"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("bytes", justify="right", no_wrap=True)
+    table.add_column("project", no_wrap=True, overflow="ignore")
+    found: Counter[str] = Counter()
     for place, record in _entries(places):
         label = labels.get(place.project_id, place.project_id)
         if (project and project not in (label, place.project_id)) or (code and record.code != code):
             continue
-        kind = CATALOGUE.get(record.code)
-        table.add_row(record.object_id[:12], record.code, f"{record.size:,}", label, kind.remedy if kind else "")
-        found += 1
+        table.add_row(record.object_id[:12], record.code, f"{record.size:,}", label)
+        found[record.code] += 1
+    console = out()
     if found:
-        out().print(table)
-    out().print(f"{found:,} in quarantine")
+        console.print(table)
+        console.print()
+    console.print(f"{found.total():,} in quarantine")
+    for name, count in found.most_common():
+        kind = CATALOGUE.get(name)
+        console.print(f"  {name}  {count:,} ×  {kind.remedy if kind else ''}", soft_wrap=True)
 
 
 @reports_errors
-def show_entry(entry: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """Show one entry: its code, what it means, what was decided. No value out of the file."""
+def show_entry(
+    entry: Annotated[str, typer.Argument(metavar="ID", help="Id as listed; the first letters are enough.")],
+) -> None:
+    """Show one entry: its code, what it means, what was decided. No value out of the file.
+
+    [bold]Example[/bold]
+
+        tarnhelm quarantine show 3f9a
+    """
     place, record = _find(Places.of_user(), entry)
     kind = CATALOGUE.get(record.code)
     state = place.open()
@@ -101,6 +119,7 @@ def show_entry(entry: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     table.add_row("meaning", (outcome.message if outcome else "") or (kind.message if kind else ""))
     table.add_row("what to do", kind.remedy if kind else "")
     table.add_row("size", f"{record.size:,} bytes")
+    table.add_row("project", _labels(Places.of_user()).get(place.project_id, place.project_id))
     table.add_row("can be accepted", "yes" if record.code in ACCEPTABLE else "no")
     for (found, where), count in sorted(verdict.items()):
         table.add_row("witness", f"{found} {where} ({count:,})")
@@ -116,7 +135,14 @@ def retry(
     by: By = "",
     reason: Reason = "",
 ) -> None:
-    """Clean entries again, as their run did: after an update, or when the source was repaired."""
+    """Clean entries again, as their run did, for example after an update of Tarnhelm.
+
+    A repaired file has other bytes and is a new object: clean it with --resume, and reject the old entry.
+
+    [bold]Example[/bold]
+
+        tarnhelm quarantine retry 3f9a 71c0
+    """
     raise typer.Exit(_decide_and_run(context.obj, ids, Event.RETRY, by, reason))
 
 
@@ -124,24 +150,42 @@ def retry(
 def accept(
     context: typer.Context,
     ids: Ids,
-    by: Annotated[str, typer.Option("--by", help="Who decides.", show_default=False)],
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides.", show_default=False)],
     reason: Annotated[
-        str, typer.Option("--reason", help="Why; stands in the report, so name no patient.", show_default=False)
+        str,
+        typer.Option(
+            "--reason", metavar="TEXT", help="Why; stands in the report, so name no patient.", show_default=False
+        ),
     ],
 ) -> None:
-    """Accept unchecked pixels of entries (PIX-001, PIX-002, PIX-003 only) and clean them again."""
+    """Accept unchecked pixels of entries (PIX-001, PIX-002, PIX-003 only) and clean them again.
+
+    Such an object is released only if the witness passes it, and is marked as not free of identity.
+
+    [bold]Example[/bold]
+
+        tarnhelm quarantine accept 3f9a --by "M. Tremblay" --reason "a phantom"
+    """
     raise typer.Exit(_decide_and_run(context.obj, ids, Event.ACCEPT, by, reason))
 
 
 @reports_errors
 def reject(
     ids: Ids,
-    by: Annotated[str, typer.Option("--by", help="Who decides.", show_default=False)],
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides.", show_default=False)],
     reason: Annotated[
-        str, typer.Option("--reason", help="Why; stands in the report, so name no patient.", show_default=False)
+        str,
+        typer.Option(
+            "--reason", metavar="TEXT", help="Why; stands in the report, so name no patient.", show_default=False
+        ),
     ],
 ) -> None:
-    """Reject entries for good: they are never released."""
+    """Reject entries for good: they are never released.
+
+    [bold]Example[/bold]
+
+        tarnhelm quarantine reject 3f9a --by "M. Tremblay" --reason "not part of the study"
+    """
     places = Places.of_user()
     for entry in ids:
         place, record = _find(places, entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -28,8 +29,9 @@ from tarnhelm.common.sandbox import Dispatcher
 from tarnhelm.gateway.keys import GatewayKeys
 from tarnhelm.gateway.local_stage import LocalJudge, LocalStage, PoolPlan
 from tarnhelm.gateway.plan import Plan, RunCounts
-from tarnhelm.gateway.pump import Parts, Pump, recover, refuse_unseen
+from tarnhelm.gateway.pump import Parts, Pump
 from tarnhelm.gateway.record import RunRecord
+from tarnhelm.gateway.recovery import recover, refuse_unseen
 from tarnhelm.gateway.sources import Source, SourceWalk
 from tarnhelm.gateway.state import SqliteState
 from tarnhelm.gateway.workspace import Workspace
@@ -42,6 +44,10 @@ if TYPE_CHECKING:
 __all__ = ["CleanRequest", "CleanResult", "Entries", "clean", "run_entries"]
 
 _SURROGATE_VERSION: Final = 1
+_COLLECT: Final = (20_000, 20, 50)
+_GATHERING: Final = 160
+_PER_WORKER: Final = 48
+"""Objects in flight: what gathers for a release, and two messages for each worker with a third on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +225,9 @@ def _pump(
         )
         log(events.RUN_STARTED, run=plan.run_id, project=plan.project, plan=plan.digest, workers=cleaners)
         begun = time.monotonic()
+        # What is loaded by now stays to the end: the collector need not look at it again and again.
+        gc.freeze()
+        gc.set_threshold(*_COLLECT)
         with _draining(pump):
             counts = pump.run(sources)
         if pump.stopped:
@@ -303,6 +312,7 @@ def _plan(run: _Run) -> Plan:
         dry_run=request.dry_run,
         resume=request.resume,
         limits=request.limits,
+        max_objects_in_flight=_GATHERING + _PER_WORKER * sum(_shares(request.workers)),
     )
 
 

@@ -6,12 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tarnhelm.common.limits import Limits
@@ -76,8 +75,12 @@ class Services(Protocol):
         """Make a key pair for one run."""
         ...
 
-    def explain(self, path: Path, recipe: Recipe, limits: Limits) -> list[tuple[str, str, str, str, str, str]]:
-        """Rows of path, name, VR, action, source, reason for one file."""
+    def explain(self, path: Path, recipe: Recipe, limits: Limits) -> Sequence[tuple[str, ...]]:
+        """Rows for one file: path, name, VR, action, source, reason, and the rules that were overruled."""
+        ...
+
+    def review(self, recipe: Recipe, limits: Limits) -> tuple[list[str], list[str]]:
+        """Findings on a recipe, and notes."""
         ...
 
     def default_recipe(self) -> str:
@@ -112,28 +115,39 @@ class TarnhelmServices:
 
     def witness(self, prepared: Prepared, limits: Limits) -> WitnessParts:
         """Make the run's signing key; its private half goes to the witness's workers only."""
-        from tarnhelm.witness.core import signed_bytes  # noqa: PLC0415
+        from tarnhelm.witness.core import SealCheck, signed_bytes  # noqa: PLC0415
 
         key = Ed25519PrivateKey.generate()
-        public = key.public_key()
+        sealed = SealCheck(key.public_key())
         raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
 
         def verify(verdict: SignedVerdict) -> bool:
             message = signed_bytes(verdict.object_id, verdict.policy_digest, verdict.output_sha256, verdict.clean)
             try:
-                public.verify(bytes.fromhex(verdict.signature), message)
-            except (InvalidSignature, ValueError):
+                signature = bytes.fromhex(verdict.signature)
+            except ValueError:
                 return False
-            return verdict.clean == (not verdict.code) and verdict.clean == (not verdict.findings)
+            return (
+                sealed(message, signature)
+                and verdict.clean == (not verdict.code)
+                and verdict.clean == (not verdict.findings)
+            )
 
         return WitnessParts((json.dumps(dict(prepared.policy)), raw, limits), verify)
 
-    def explain(self, path: Path, recipe: Recipe, limits: Limits) -> list[tuple[str, str, str, str, str, str]]:
+    def explain(self, path: Path, recipe: Recipe, limits: Limits) -> Sequence[tuple[str, ...]]:
         """Explain one file."""
         from tarnhelm.metadata.core.explain import explain_file  # noqa: PLC0415
 
         rows = explain_file(path, _config(recipe, limits))
-        return [(row.path, row.name, row.vr, row.action, row.source, row.reason) for row in rows]
+        return [(row.path, row.name, row.vr, row.action, row.source, row.reason, *row.overruled) for row in rows]
+
+    def review(self, recipe: Recipe, limits: Limits) -> tuple[list[str], list[str]]:
+        """Review a recipe."""
+        from tarnhelm.metadata.core.review.checks import review  # noqa: PLC0415
+
+        made = review(_config(recipe, limits))
+        return [str(finding) for finding in made.findings], list(made.notes)
 
     def default_recipe(self) -> str:
         """Text of the default recipe."""

@@ -8,36 +8,44 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from tarnhelm.common.sandbox import SteppedCore
 from tarnhelm.gateway.verdict import JudgeJob, SignedVerdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Generator, Sequence
 
+    from tarnhelm.common.assign import AssignReply, AssignRequest
     from tarnhelm.common.limits import Limits
-    from tarnhelm.common.stage import StageCore
+    from tarnhelm.common.stage import StageJob, StageOutcome
+    from tarnhelm.metadata.core.stage import MetadataCore
+    from tarnhelm.witness.core import Verdict, Witness
 
-__all__ = ["make_metadata", "make_witness"]
-
-
-def make_metadata(config: Any) -> StageCore:
-    """Build the metadata core without its hashes: admission hashed the source, the witness hashes the result."""
-    from tarnhelm.metadata.core.stage import MetadataCore  # noqa: PLC0415
-
-    return MetadataCore(config, hash_bytes=False)
+__all__ = ["Cleaner", "Judging", "make_metadata", "make_witness"]
 
 
-def make_witness(config: tuple[str, bytes, Limits]) -> Callable[[JudgeJob, Any], SignedVerdict]:
-    """Build a witness from (policy JSON, raw Ed25519 private key, limits)."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+class Cleaner(SteppedCore):
+    """The metadata core; what the objects of a batch ask the assigner goes to the parent in one message."""
 
-    from tarnhelm.witness.core import Policy, Witness  # noqa: PLC0415
+    def __init__(self, core: MetadataCore) -> None:
+        self._core = core
 
-    policy, key, limits = config
-    witness = Witness(Policy.from_json(policy), Ed25519PrivateKey.from_private_bytes(key), limits)
+    def begin(self, job: StageJob) -> Generator[AssignRequest, AssignReply, StageOutcome]:
+        """Clean one object."""
+        return self._core.steps(job)
 
-    def judge(job: JudgeJob, _caller: Any) -> SignedVerdict:
+
+class Judging(SteppedCore):
+    """The witness; the verdicts of a batch are signed together, each still good by itself."""
+
+    def __init__(self, witness: Witness) -> None:
+        self._witness = witness
+
+    def begin(self, job: JudgeJob) -> Generator[Verdict, Verdict, SignedVerdict]:
+        """Judge one object and have the verdict signed."""
         begun = time.perf_counter()
-        verdict = witness.judge(job.source, job.result, job.object_id)
+        verdict = self._witness.examine(job.source, job.result, job.object_id)
+        seconds = time.perf_counter() - begun
+        verdict = yield verdict
         findings: dict[tuple[str, str], int] = {}
         for finding in verdict.findings:
             where = f"{finding.position} {finding.identifier_class}".strip()
@@ -50,7 +58,26 @@ def make_witness(config: tuple[str, bytes, Limits]) -> Callable[[JudgeJob, Any],
             code=verdict.code,
             signature=verdict.signature.hex(),
             findings=findings,
-            seconds=time.perf_counter() - begun,
+            seconds=seconds,
         )
 
-    return judge
+    def answers(self, questions: Sequence[Verdict]) -> Sequence[Verdict]:
+        """Sign them."""
+        return self._witness.sign_all(questions)
+
+
+def make_metadata(config: Any) -> Cleaner:
+    """Build the metadata core without its hashes: admission hashed the source, the witness hashes the result."""
+    from tarnhelm.metadata.core.stage import MetadataCore  # noqa: PLC0415
+
+    return Cleaner(MetadataCore(config, hash_bytes=False))
+
+
+def make_witness(config: tuple[str, bytes, Limits]) -> Judging:
+    """Build a witness from (policy JSON, raw Ed25519 private key, limits)."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
+    from tarnhelm.witness.core import Policy, Witness  # noqa: PLC0415
+
+    policy, key, limits = config
+    return Judging(Witness(Policy.from_json(policy), Ed25519PrivateKey.from_private_bytes(key), limits))

@@ -462,9 +462,6 @@ NAME_TAKEN = error_code(
 REJECTED_BY_REVIEWER = error_code(
     "GTW-009", _R, "A reviewer rejected the object.", "Nothing to do: the decision is recorded."
 )
-INTERRUPTED = error_code(
-    "GTW-010", _W, "The run was interrupted before this object was done.", "Run again with --resume."
-)
 
 # --- RUN: the command ---------------------------------------------------------------------------------------
 OUT_INSIDE_IN = error_code(
@@ -628,4 +625,231 @@ RECORD_DAMAGED = error_code(
 )
 KEY_FILE_EXISTS = error_code(
     "LNK-016", _U, "A key file of this name exists already.", "Choose another name; a key is never overwritten."
+)
+SUBJECT_WITHDRAWN = error_code(
+    "LNK-017",
+    _R,
+    "The subject was withdrawn from the project.",
+    "Nothing to do: later arrivals of a withdrawn subject are refused, and nothing is kept of them.",
+)
+NOT_IN_COHORT = error_code(
+    "LNK-018",
+    _Q,
+    "The subject is not on the project's list.",
+    "Add the subject to the list and retry, or send the object to another project.",
+)
+LINK_CONFLICT = error_code(
+    "LNK-019",
+    _U,
+    "The subject is merged or the study moved already, or the two would come to stand for each other.",
+    "Look at the history of links; undo the earlier one first.",
+)
+LINK_UNKNOWN = error_code(
+    "LNK-020",
+    _U,
+    "There is no link {link} of this kind, or it was undone already.",
+    "Look at the history of links.",
+)
+COHORT_CONFLICT = error_code(
+    "LNK-021",
+    _U,
+    "Of the list, {count} entries differ from what the project holds already; nothing was taken over.",
+    "Compare the list with the one that was imported before.",
+)
+BAD_COHORT = error_code(
+    "LNK-022",
+    _U,
+    "The list has {count} faults, the first in line {line}; nothing was taken over.",
+    "Mend the lines that are named; the reference describes the columns.",
+)
+LEDGER_VERSION = error_code(
+    "LNK-023",
+    _U,
+    "The ledger's tables are of version {found}; this software needs version {wanted}.",
+    "Let the database's owner bring them up to date with `migrate`, or use the version that wrote them.",
+)
+VAULT_REFUSED = error_code(
+    "LNK-030",
+    _W,
+    "The vault does not take this service's identity, or its policy does not let it do its work.",
+    "Renew the service's credential, or compare its role and policy with the vault guide; nothing is lost.",
+)
+VAULT_SETTINGS = error_code(
+    "LNK-031",
+    _U,
+    "The settings of the vault are not valid: address, CA file, a credential that everybody can read, or a key's properties.",
+    "Compare them with the vault guide.",
+)
+NO_CUSTODIAN_HERE = error_code(
+    "LNK-032",
+    _U,
+    "A vault server has no custodian: its policies say who may open the way back.",
+    "Leave the custodian's key out, or keep the project in the local vault.",
+)
+KEY_VERSION_CLOSED = error_code(
+    "LNK-033",
+    _U,
+    "The sealed record {index} is of a key version that is closed.",
+    "Lower min_decryption_version, rewrap the project's records, and raise it again.",
+)
+
+TICKET_INVALID = error_code(
+    "LNK-040",
+    _W,
+    "The question came without an admission ticket that a known gateway signed.",
+    "Give the assigner the gateway's public ticket key; nothing is assigned without a ticket.",
+)
+TICKET_EXPIRED = error_code(
+    "LNK-041",
+    _W,
+    "The admission ticket has expired.",
+    "Nothing to do: a fresh ticket comes with the next delivery. If it goes on, compare the clocks.",
+)
+TICKET_SPENT = error_code(
+    "LNK-042",
+    _W,
+    "The admission ticket was used for another question before.",
+    "Find out who asked twice: an object has one question. An alarm was raised.",
+)
+ASSIGN_QUOTA = error_code(
+    "LNK-043",
+    _W,
+    "More new subjects were asked for than the quota of {limit} in an hour allows.",
+    "Look at the alarm: raise the quota for a large import, or find out who tests guesses.",
+)
+ASSIGN_REQUEST = error_code(
+    "LNK-044",
+    _Q,
+    "The question to the assigner is not well formed or too large.",
+    "The object holds more distinct UIDs or values than the assigner takes at once, or the two sides' versions differ.",
+)
+ASSIGNER_AWAY = error_code(
+    "LNK-045",
+    _W,
+    "The assigner cannot be reached or is busy.",
+    "Wait; nothing was assigned and nothing is lost.",
+)
+CALLER_REFUSED = error_code(
+    "LNK-046",
+    _W,
+    "The caller's certificate does not allow this call.",
+    "Give the certificate of the service that may call, or add its name to the list of callers.",
+)
+
+# --- RVL: the guarded way back -----------------------------------------------------------------------------------
+# REJECT means "refused": the person may not do this, now or ever.
+
+PERSON_UNKNOWN = error_code(
+    "RVL-001", _U, "No person with this id or key is enrolled.", "List them: tarnhelm-reveal person list."
+)
+PERSON_TAKEN = error_code(
+    "RVL-002",
+    _R,
+    "The id, a key or the identity-provider subject is enrolled already under another name.",
+    "One human is one person: use the entry that exists, or new keys for another human.",
+)
+PERSON_NOT_ALLOWED = error_code(
+    "RVL-003", _R, "The person has no role that allows this.", "Ask somebody who has it, or an admin."
+)
+PERSON_REVOKED = error_code(
+    "RVL-004", _R, "A person of this case was revoked.", "Open a new case with people who are enrolled."
+)
+REGISTRY_DAMAGED = error_code(
+    "RVL-005",
+    _R,
+    "The register of people was changed: line {line} does not hold.",
+    "Stop using it; find out who changed it, and restore it from its backup.",
+)
+BAD_PERSON_CARD = error_code(
+    "RVL-006", _U, "The file is no card of a person, or its own signature is wrong.", "Make one with: person new."
+)
+BAD_PERSON_KEY = error_code(
+    "RVL-007",
+    _U,
+    "The person's key file cannot be read, or the passphrase is wrong or too short.",
+    "Give the file that `person new` wrote and its passphrase of at least {least} characters.",
+)
+CASE_UNKNOWN = error_code("RVL-008", _U, "There is no such case.", "List them: tarnhelm-reveal case list.")
+CASE_INVALID = error_code(
+    "RVL-009",
+    _U,
+    "The case is not complete: project, kind, surrogates, purpose, legal basis or expiry is missing or out of bounds.",
+    "See tarnhelm-reveal case open --help.",
+)
+CASE_EXISTS = error_code("RVL-010", _R, "A case of this id was opened before.", "Open a new case; none is repeated.")
+SAME_PERSON = error_code(
+    "RVL-011",
+    _R,
+    "Who asked cannot decide: two different people are needed.",
+    "Ask somebody else with the role of an approver.",
+)
+WRONG_SIGNATURE = error_code(
+    "RVL-012", _R, "A signature does not hold.", "Sign again with your own key, on the case as it is."
+)
+CLOCKS_DIFFER = error_code(
+    "RVL-013",
+    _R,
+    "What was signed is older or newer than this clock allows ({seconds} seconds).",
+    "Set the clocks; sign again.",
+)
+CASE_EXPIRED = error_code("RVL-014", _R, "The case has expired.", "Open a new case.")
+CASE_NOT_APPROVED = error_code(
+    "RVL-015", _R, "The case is not approved.", "A second person has to approve it: tarnhelm-reveal case approve."
+)
+CASE_DENIED = error_code("RVL-016", _R, "The case was denied.", "Talk to the person who denied it.")
+CASE_USED = error_code("RVL-017", _R, "The case was used already.", "A case is used once; open a new one.")
+CASE_DECIDED = error_code("RVL-018", _R, "The case was decided already.", "Open a new case to have it decided again.")
+TOO_MANY_ANSWERS = error_code(
+    "RVL-019", _R, "More answers a day than the {limit} allowed.", "Wait, or ask who sets the limits."
+)
+TOO_MANY_SURROGATES = error_code(
+    "RVL-020", _U, "More surrogates in one case than the {limit} allowed.", "Ask for fewer, or open several cases."
+)
+AUDIT_DAMAGED = error_code(
+    "RVL-021",
+    _R,
+    "The audit does not hold from line {line} on.",
+    "Run tarnhelm-reveal audit verify; nothing is answered before this is cleared up.",
+)
+AUDIT_UNWRITABLE = error_code(
+    "RVL-022", _W, "The audit cannot be written, so nothing is answered.", "Look at the disk and at other processes."
+)
+ANCHOR_AWAY = error_code(
+    "RVL-023",
+    _W,
+    "An anchor or the log server of the audit cannot be reached, so nothing is answered.",
+    "Bring it back; nothing is lost.",
+)
+CASES_BUSY = error_code("RVL-024", _W, "The store of cases is busy or cannot be written.", "Wait; try again.")
+CASES_DAMAGED = error_code(
+    "RVL-025", _R, "The store of cases was changed or cannot be read.", "Restore it from its backup."
+)
+ANSWER_UNREADABLE = error_code(
+    "RVL-026",
+    _U,
+    "The answer is not whole, not from this system, or not for this key.",
+    "Give the file as it was written and the key of who asked.",
+)
+NO_SURROGATES = error_code(
+    "RVL-027", _U, "No surrogate was found in what was given.", "Name Patient IDs or UIDs of released objects."
+)
+REVEAL_EXISTS = error_code("RVL-028", _U, "There is a register of people already.", "Use it, or another directory.")
+REVEAL_MISSING = error_code("RVL-029", _U, "There is no register of people yet.", "Make one: tarnhelm-reveal init.")
+OUTPUT_EXISTS = error_code(
+    "RVL-030", _U, "The file to write exists already, or cannot be made.", "Name a new file in a folder of yours."
+)
+BAD_REVEAL_SETTINGS = error_code(
+    "RVL-031", _U, "The settings cannot be read: line {line} or a value is not valid.", "Compare with the guide."
+)
+CASE_OF_OTHER_KIND = error_code(
+    "RVL-032", _R, "The case was opened and approved for something else.", "Open a case of the right kind."
+)
+NO_ORIGINALS = error_code(
+    "RVL-033",
+    _U,
+    "No UID was found in the list of originals.",
+    "Give a CSV, what the PACS lists, or a folder of DICOM files.",
+)
+PROJECT_NOT_HERE = error_code(
+    "RVL-034", _R, "The case belongs to another project.", "Name the project for which it was opened."
 )

@@ -36,8 +36,8 @@ class Plan:
     resume: bool = False
     limits: Limits = DEFAULT_LIMITS
     max_bytes_in_flight: int = 256 * MIB
-    max_objects_in_flight: int = 192
-    release_batch: int = 64
+    max_objects_in_flight: int = 256
+    release_batch: int = 96
     retry_seconds: float = 2.0
     max_parks: int = 5
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import hashlib
 import os
+import posixpath
 import re
+import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common.stage import ObjectFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
 __all__ = ["Delivery", "FileMark", "candidate_paths", "deliver", "sha256_of"]
 
@@ -38,18 +41,17 @@ def candidate_paths(facts: ObjectFacts | None, object_id: str) -> tuple[str, ...
     Made of surrogates only. The last one holds the object id and so belongs to no other object.
     """
     facts = facts or ObjectFacts()
-    folder = "/".join(
-        (
-            _safe(facts.subject_id, "subject"),
-            _short(facts.study_uid, "study"),
-            _short(facts.series_uid, "series"),
-        )
-    )
+    folder = _folder(facts.subject_id, facts.study_uid, facts.series_uid)
     instance = _short(facts.sop_uid, object_id[:_SHORT])
     names = [f"{instance}.dcm", f"{instance}-{object_id}.dcm"]
     if 0 < facts.instance_number < 10_000_000:
         names = [f"{facts.instance_number:04d}.dcm", f"{facts.instance_number:04d}-{instance}.dcm", names[-1]]
     return tuple(f"{folder}/{name}" for name in names)
+
+
+@functools.lru_cache(maxsize=256)
+def _folder(subject_id: str, study_uid: str, series_uid: str) -> str:
+    return f"{_safe(subject_id, 'subject')}/{_short(study_uid, 'study')}/{_short(series_uid, 'series')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Delivery:
 
     Attributes
     ----------
+    work, target
+        Paths.
     mark
         Of the work file when its verdict was asked for; another mark means that these are not those bytes.
     sha256
@@ -80,8 +84,8 @@ class Delivery:
     """
 
     object_id: str
-    work: Path
-    target: Path
+    work: str
+    target: str
     mark: FileMark
     sha256: str
 
@@ -95,32 +99,39 @@ def deliver(deliveries: Sequence[Delivery]) -> dict[str, str]:
     answers = {delivery.object_id: "" for delivery in deliveries}
     if not deliveries:
         return answers
-    sync = _Sync(deliveries[0].work.parent)
+    disk = _Disk(posixpath.dirname(deliveries[0].work))
     try:
         for delivery in deliveries:
             if not _unchanged(delivery):
                 answers[delivery.object_id] = "changed"
         ready = [delivery for delivery in deliveries if not answers[delivery.object_id]]
-        if not sync(delivery.work for delivery in ready):
+        if not disk.sync(delivery.work for delivery in ready):
             return dict.fromkeys(answers, "space")
-        folders: set[Path] = set()
+        folders: set[str] = set()
         for delivery in ready:
-            answers[delivery.object_id] = _name(delivery, folders)
-        if not sync(folders):
+            answers[delivery.object_id] = _name(delivery, folders, disk)
+        if not disk.sync(folders):
             return dict.fromkeys(answers, "space")
     finally:
-        sync.close()
+        disk.close()
     return answers
 
 
-class _Sync:
-    """Makes files and folders durable: ``syncfs`` (2) where there is one, else each by ``fsync``."""
+class _Disk:
+    """What the standard library does not offer: ``syncfs`` (2) and a rename that replaces nothing.
 
-    def __init__(self, folder: Path) -> None:
+    Where the system lacks them, files and folders are synced one by one, and a name is looked up first: this
+    process alone writes into OUT.
+    """
+
+    def __init__(self, folder: str) -> None:
+        library = ctypes.CDLL(None, use_errno=True)
         self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        self._syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        self._syncfs = getattr(library, "syncfs", None)
+        self._renameat2 = getattr(library, "renameat2", None)
 
-    def __call__(self, paths: Iterable[Path]) -> bool:
+    def sync(self, paths: Iterable[str]) -> bool:
+        """Make files or folders durable; false if that fails."""
         if self._syncfs is not None:
             return int(self._syncfs(self._fd)) == 0
         for path in paths:
@@ -136,48 +147,61 @@ class _Sync:
                 os.close(fd)
         return True
 
+    def rename_to_free(self, work: str, target: str) -> bool:
+        """Rename; false if the name is taken (renameat2(2) with RENAME_NOREPLACE does both in one step)."""
+        if self._renameat2 is not None:
+            if self._renameat2(_AT_FDCWD, os.fsencode(work), _AT_FDCWD, os.fsencode(target), _NO_REPLACE) == 0:
+                return True
+            code = ctypes.get_errno()
+            if code == errno.EEXIST:
+                return False
+            if code not in (errno.EINVAL, errno.ENOSYS):
+                raise OSError(code, os.strerror(code))
+        if posixpath.lexists(target):
+            return False
+        os.rename(work, target)  # noqa: PTH104
+        return True
+
     def close(self) -> None:
+        """Let the folder go."""
         os.close(self._fd)
 
 
 def _unchanged(delivery: Delivery) -> bool:
     try:
-        return not delivery.work.is_symlink() and FileMark.of(delivery.work) == delivery.mark
+        status = os.lstat(delivery.work)
     except OSError:
         return False
+    mark = delivery.mark
+    same = (status.st_ino, status.st_size, status.st_mtime_ns) == (mark.inode, mark.size, mark.mtime_ns)
+    return same and stat.S_ISREG(status.st_mode)
 
 
-def _name(delivery: Delivery, folders: set[Path]) -> str:
+def _name(delivery: Delivery, folders: set[str], disk: _Disk) -> str:
     target = delivery.target
+    folder = posixpath.dirname(target)
     try:
-        if target.parent not in folders:
-            missing = [folder for folder in (target.parent, *target.parent.parents) if not folder.is_dir()]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            folders.update((target.parent, *missing, *(folder.parent for folder in missing)))
-        if _rename_to_free(delivery.work, target):
+        if folder not in folders:
+            folders.update(_made(folder))
+        if disk.rename_to_free(delivery.work, target):
             return ""
         # A crash after the rename and before its record leaves the same bytes here: then it is done.
-        same = not target.is_symlink() and target.is_file() and sha256_of(target) == delivery.sha256
+        path = Path(target)
+        same = not path.is_symlink() and path.is_file() and sha256_of(path) == delivery.sha256
     except OSError:
         return "space"
     return "" if same else "taken"
 
 
-def _rename_to_free(work: Path, target: Path) -> bool:
-    """Rename; false if the name is taken (renameat2(2) with RENAME_NOREPLACE does both in one step)."""
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if rename is not None:
-        if rename(_AT_FDCWD, os.fsencode(work), _AT_FDCWD, os.fsencode(target), _NO_REPLACE) == 0:
-            return True
-        code = ctypes.get_errno()
-        if code == errno.EEXIST:
-            return False
-        if code not in (errno.EINVAL, errno.ENOSYS):
-            raise OSError(code, os.strerror(code))
-    if target.exists():  # a file system that cannot refuse: this process alone writes into OUT
-        return False
-    work.rename(target)
-    return True
+def _made(folder: str) -> set[str]:
+    """Make a folder; it, the ones that were missing above it, and those they stand in, to be synced."""
+    found = {folder}
+    above = folder
+    while not posixpath.isdir(above):
+        above = posixpath.dirname(above)
+        found.add(above)
+    os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+    return found
 
 
 def sha256_of(path: Path) -> str:

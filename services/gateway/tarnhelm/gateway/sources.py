@@ -69,7 +69,7 @@ class Source:
 
 def is_archive(path: Path) -> bool:
     """Whether the file is a zip or a tar by suffix and by content (and is no DICOM file)."""
-    return path.suffix.lower() in _ARCHIVES and _holds_archive(path)
+    return str(path).lower().endswith(_ARCHIVES) and _holds_archive(path)
 
 
 def _holds_archive(path: Path) -> bool:
@@ -118,11 +118,12 @@ class SourceWalk:
         return files, total
 
     def __iter__(self) -> Iterator[Source]:
-        for path, status in self._files():
+        for place, status in self._files():
+            path = Path(place)
             if is_archive(path):
-                yield from self._entries(path, str(path), "", status.st_size, status.st_mtime_ns, 1)
+                yield from self._entries(path, place, "", status.st_size, status.st_mtime_ns, 1)
             else:
-                yield Source(path, str(path), "", status.st_size, status.st_mtime_ns)
+                yield Source(path, place, "", status.st_size, status.st_mtime_ns)
 
     def find(self, place: str, member: str) -> Source | None:
         """Return the source of a place that an earlier walk met, if it is still there."""
@@ -142,14 +143,14 @@ class SourceWalk:
 
     # --- folders ---------------------------------------------------------------------------------------
 
-    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+    def _files(self) -> Iterator[tuple[str, os.stat_result]]:
         for root in self._roots:
             if root.is_dir():
                 yield from self._folder(str(root))
             else:
-                yield root, root.stat()
+                yield str(root), root.stat()
 
-    def _folder(self, root: str) -> Iterator[tuple[Path, os.stat_result]]:
+    def _folder(self, root: str) -> Iterator[tuple[str, os.stat_result]]:
         waiting = [root]
         while waiting:
             folder = waiting.pop()
@@ -168,7 +169,7 @@ class SourceWalk:
                 except OSError:
                     continue
                 if stat.S_ISREG(status.st_mode):
-                    yield Path(entry.path), status
+                    yield entry.path, status
             waiting.extend(reversed(below))
 
     # --- archives --------------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ class SignedVerdict:
     findings
         (finding code, attribute) → count; no values.
     signature
-        Hex, over (object id, policy digest, output sha256, clean, code).
+        Hex, over (object id, policy digest, output sha256, clean); of this verdict alone, or of a batch with this
+        verdict's path in it.
     """
 
     object_id: str

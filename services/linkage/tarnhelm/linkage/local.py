@@ -5,8 +5,16 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
-from tarnhelm.common.errors import BAD_CUSTODIAN_KEY, LEDGER_DAMAGED, PROJECT_DESTROYED, TarnhelmError
+from tarnhelm.common.errors import (
+    BAD_CUSTODIAN_KEY,
+    KEY_FILE_EXISTS,
+    LEDGER_DAMAGED,
+    LEDGER_VERSION,
+    PROJECT_DESTROYED,
+    TarnhelmError,
+)
 from tarnhelm.linkage.core.assign import LocalAssigner
+from tarnhelm.linkage.core.identities import Identities
 from tarnhelm.linkage.core.ledger_sqlite import SqliteLedger
 from tarnhelm.linkage.core.private_files import erase, private_directory
 from tarnhelm.linkage.core.projects import Project, ProjectSettings, ProjectStore
@@ -56,6 +64,21 @@ class LocalLinkage:
             raise TarnhelmError(BAD_CUSTODIAN_KEY)
         return LocalAssigner(project, self.vault, self._ledger(project))
 
+    def ledger(self, label: str) -> SqliteLedger:
+        """Open a project's ledger, for the life of its links; whoever opens it closes it."""
+        return self._ledger(self.projects.get(label))
+
+    def identities(self, label: str) -> Identities:
+        """Give the names by which a project's ledger knows people and studies."""
+        return Identities.of(self.vault, self.projects.get(label))
+
+    def open_epoch(self, label: str) -> Project:
+        """Open the next epoch, with a key of its own: from then on everybody gets new surrogates.
+
+        Merges, withdrawals and the list hold on. Broken off half-way it can be called again.
+        """
+        return self.projects.open_epoch(label, before=self._make_epoch_key)
+
     def records(self, label: str, kind: str = "", handle: str = "") -> Iterator[SealedRecord]:
         """Give the sealed records of a project, for export to whoever holds the private key."""
         ledger = self._ledger(self.projects.get(label))
@@ -89,7 +112,7 @@ class LocalLinkage:
             # Emptied under the lock first: a worker that still runs then meets the vault's refusal.
             SqliteLedger(path, project.id).destroy()
         except TarnhelmError as error:
-            if error.kind not in {LEDGER_DAMAGED, PROJECT_DESTROYED}:
+            if error.kind not in {LEDGER_DAMAGED, LEDGER_VERSION, PROJECT_DESTROYED}:
                 raise
             erase(path)
         for suffix in ("", "-wal", "-shm"):
@@ -97,6 +120,13 @@ class LocalLinkage:
 
     def _make_keys(self, project: Project) -> None:
         self.vault.create(project.id, project.epoch, project.settings.custodian_public_key or None)
+
+    def _make_epoch_key(self, project: Project) -> None:
+        try:
+            self.vault.create(project.id, project.epoch, None)
+        except TarnhelmError as error:
+            if error.kind is not KEY_FILE_EXISTS:  # made before it was broken off, and never used
+                raise
 
     def _ledger(self, project: Project) -> SqliteLedger:
         folder = private_directory(self._folder / "ledger")

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tarnhelm.common.errors import TOO_SLOW, WORKER_DIED, TarnhelmError
 from tarnhelm.witness.core import Mask, Policy, Verdict, Witness
 from tarnhelm.witness.core.needles import NeedleCache
+from tarnhelm.witness.core.parts import Rooms
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Case", "JudgePool"]
 
 _SLACK_SECONDS: Final = 5.0
+_POLICIES: Final = 8
 _PAGE: Final = resource.getpagesize()
 
 
@@ -52,9 +54,9 @@ class _Worker:
     def __init__(self, key: bytes, limits: Limits) -> None:
         self.key = Ed25519PrivateKey.from_private_bytes(key)
         self.limits = limits
-        needles = NeedleCache()
-        self.witness = lru_cache(maxsize=32)(
-            lambda policy: Witness(Policy.from_json(policy), self.key, limits, needles)
+        needles, rooms = NeedleCache(), Rooms()
+        self.witness = lru_cache(maxsize=_POLICIES)(
+            lambda policy: Witness(Policy.from_json(policy), self.key, limits, needles, rooms)
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tarnhelm.metadata.core.plan import MetadataConfig, pseudo_classes
 from tarnhelm.metadata.core.recipe import (
     CLASS_ALIASES,
     PSEUDO_CLASSES,
@@ -25,6 +26,7 @@ from tarnhelm.metadata.core.recipe import (
     render_problems,
 )
 from tarnhelm.metadata.core.recipe.vocabulary import COORDINATE_WORDS, EXPANDERS, SECTIONS, Criterion
+from tarnhelm.metadata.core.review.checks import review
 
 PAGE = Path(__file__).parents[4] / "docs" / "reference" / "recipes.md"
 BLOCKS = re.findall(
@@ -106,12 +108,18 @@ def _split_claim(claim: str) -> tuple[str, str, str]:
 def test_a_block_of_the_reference_page_does_what_it_claims(kind, text, key):
     claims = CLAIM.findall(text)
     if kind == "recipe":
-        recipe = parse_recipe(text)
+        recipe = parse_recipe(text, classes=pseudo_classes())
         for claim in claims:
+            if claim.startswith("finding "):
+                line, _, sentence = claim.removeprefix("finding ").partition(" ")
+                said = [str(one) for one in review(MetadataConfig(text)).findings]
+                named, _, words = sentence.partition(": ")
+                assert any(one.startswith(f"line {line}: {named}: ") and words in one for one in said), said
+                continue
             _check(recipe, claim, key)
         return
     with pytest.raises(RecipeError) as caught:
-        parse_recipe(text)
+        parse_recipe(text, classes=pseudo_classes())
     assert claims
     problems = caught.value.problems
     told = render_problems(text, problems)

@@ -193,14 +193,15 @@ def test_another_creator_at_a_safe_place_is_no_safe_attribute(cleaner):
     assert not [e for e in clean.ds.iterall() if e.tag.is_private]
 
 
-def test_overlays_and_curves_go_whole(cleaner):
+@pytest.mark.parametrize("profiles", [(), ("cleanGraphOpt",)], ids=["default", "clean graphics"])
+def test_overlays_and_curves_go_whole(cleaner, profiles):
     ds = chest_ct()
     ds.add_new(0x60000010, "US", 8)
     ds.add_new(0x60000011, "US", 8)
     ds.add_new(0x60000022, "LO", "Bramwell")
     ds.add_new(0x60003000, "OW", b"Bramwell")
     ds.add_new(0x50003000, "OW", b"Bramwell")
-    clean = cleaner()(ds)
+    clean = cleaner(profiles=profiles)(ds)
     assert clean.holds("Bramwell") == []
     assert not [e for e in clean.ds if e.tag.group in (0x5000, 0x6000)]
 
@@ -221,6 +222,22 @@ def test_bytes_behind_the_pixels_are_cut(cleaner):
     clean = cleaner()(ds)
     assert clean.ds.PixelData == chest_ct().PixelData
     assert ("padding", "PixelData") in clean.outcome.findings
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"), [("Rows", 7), ("Columns", 7), ("BitsAllocated", 12), ("BitsAllocated", 15)]
+)
+def test_pixels_that_the_header_does_not_tell_of_are_not_cut(cleaner, attribute, value):
+    ds = chest_ct(**{attribute: value})
+    with pytest.raises(TarnhelmError) as caught:
+        cleaner()(ds)
+    assert caught.value.code == "PIX-005"
+
+
+def test_zeros_behind_the_pixels_are_padding(cleaner):
+    ds = chest_ct()
+    ds.PixelData += bytes(4096)
+    assert cleaner()(ds).ds.PixelData == chest_ct().PixelData
 
 
 def test_zeros_behind_the_data_set_are_cut_and_anything_else_is_refused(cleaner):

@@ -33,6 +33,7 @@ class Collected:
     released_bytes: int = 0
     unchecked: int = 0
     _mappings: dict[int, tuple[Mapping[tuple[str, str], int], int]] = field(default_factory=dict)
+    _done: dict[int, tuple[Mapping[tuple[str, str], int], dict[str, int]]] = field(default_factory=dict)
 
     def take(self, record: ObjectRecord, outcome: StageOutcome | None, verdict: Mapping[tuple[str, str], int]) -> None:
         """Add one object."""
@@ -46,17 +47,33 @@ class Collected:
         facts = outcome.facts
         if facts is not None:
             self.modalities[facts.modality or "–"] += 1
-            self.gate_rules[facts.gate_rule or "–", ", ".join(sorted(facts.needs)) or "nothing"] += 1
+            self.gate_rules[facts.gate_rule or "–", ", ".join(sorted(facts.needs))] += 1
             self.subjects.add(facts.subject_id)
             self.studies.add(facts.study_uid)
             self.unchecked += bool(facts.needs)
         self.released_bytes += outcome.output_bytes
-        self.methods.update(outcome.methods)
-        self.findings.update(outcome.findings)
+        for code in outcome.methods:
+            self.methods[code] += 1
+        if outcome.findings:
+            self.findings.update(outcome.findings)
         _, seen = self._mappings.get(id(outcome.actions), (outcome.actions, 0))
         self._mappings[id(outcome.actions)] = (outcome.actions, seen + 1)
         if len(self._mappings) > 1024:
             self._sum()
+
+    def done_of(self, actions: Mapping[tuple[str, str], int]) -> dict[str, int]:
+        """Action → how often; the objects of a series share one mapping, which is summed once."""
+        known = self._done.get(id(actions))
+        if known is not None and known[0] is actions:
+            return known[1]
+        done: Counter[str] = Counter()
+        for (_, action), count in actions.items():
+            if action:
+                done[action] += count
+        if len(self._done) > 1024:
+            self._done.clear()
+        self._done[id(actions)] = actions, dict(done)
+        return dict(done)
 
     def attributes(self) -> list[tuple[str, list[tuple[str, int]]]]:
         """Attribute → what was done to it how often, by name."""
@@ -73,9 +90,12 @@ class Collected:
 
 
 def line_of(
-    record: ObjectRecord, outcome: StageOutcome | None, verdict: Mapping[tuple[str, str], int]
+    record: ObjectRecord,
+    outcome: StageOutcome | None,
+    verdict: Mapping[tuple[str, str], int],
+    done: Mapping[str, int],
 ) -> dict[str, Any]:
-    """One line of ``objects.jsonl``: surrogates, codes and counts."""
+    """One line of ``objects.jsonl``: surrogates, codes and counts; ``done`` sums the outcome's actions."""
     line: dict[str, Any] = {"object": record.object_id, "state": record.state.value}
     if record.code:
         line["code"] = record.code
@@ -100,13 +120,8 @@ def line_of(
             "bytes": outcome.output_bytes,
             "methods": list(outcome.methods),
         }
-    done: Counter[str] = Counter()
-    for (_, action), count in outcome.actions.items():
-        if not action:
-            continue
-        done[action] += count
     if done:
-        line["actions"] = dict(done)
+        line["actions"] = done
     if outcome.findings:
         line["findings"] = [[code, where, count] for (code, where), count in sorted(outcome.findings.items())]
     return line

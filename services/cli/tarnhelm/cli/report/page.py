@@ -5,6 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tarnhelm.cli.report.words import (
+    ACTIONS,
+    GONE,
+    KEPT,
+    NEEDS,
+    REPLACED,
+    Group,
+    action_word,
+    attribute_note,
+    finding_meaning,
+    group_of,
+)
 from tarnhelm.common.errors import CATALOGUE
 from tarnhelm.gateway.record import State
 
@@ -17,19 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["page_of"]
 
-_GONE = ("REMOVE", "BLANK")
+_HELD = (State.QUARANTINED, State.REJECTED, State.WAITING)
 
 
 def page_of(facts: RunFacts, collected: Collected, decisions: Sequence[Decision]) -> dict[str, Any]:
     """Everything the template needs."""
     states = collected.states
-    held = [
-        _code_row(code, count, state)
-        for state in (State.QUARANTINED, State.REJECTED, State.WAITING, State.SKIPPED)
-        for code, count in sorted(collected.codes[state.value].items(), key=lambda item: -item[1])
-    ]
-    attributes = collected.attributes()
-    most = max((sum(count for _, count in done) for _, done in attributes), default=1)
+    fates = collected.attributes()
     return {
         "facts": facts,
         "started": _time(facts.started),
@@ -47,19 +53,16 @@ def page_of(facts: RunFacts, collected: Collected, decisions: Sequence[Decision]
         "subjects": len(collected.subjects),
         "studies": len(collected.studies),
         "megabytes": collected.released_bytes / 1e6,
-        "held": held,
+        "held": _code_rows(collected, _HELD),
+        "passed": _code_rows(collected, (State.SKIPPED,)),
         "modalities": collected.modalities.most_common(),
-        "gate_rules": [(rule, needs, count) for (rule, needs), count in collected.gate_rules.most_common()],
+        "gate_rules": _gate_rows(collected),
         "methods": [(code, meaning, collected.methods[code]) for code, meaning in facts.methods],
-        "attributes": [
-            (
-                name,
-                [(action, count, _kind(action)) for action, count in done],
-                round(100 * sum(c for _, c in done) / most),
-            )
-            for name, done in attributes
+        "attributes": [(group, _attributes_of(group, fates)) for group in (REPLACED, GONE, KEPT)],
+        "words": _words_of(fates),
+        "findings": [
+            (code, finding_meaning(code), where, count) for (code, where), count in collected.findings.most_common(200)
         ],
-        "findings": [(code, where, count) for (code, where), count in collected.findings.most_common(200)],
         "verdicts": [(code, where, count) for (code, where), count in collected.verdicts.most_common(200)],
         "accepted": sum(decision.kind == "accept" for decision in decisions),
         "unchecked": collected.unchecked,
@@ -68,6 +71,48 @@ def page_of(facts: RunFacts, collected: Collected, decisions: Sequence[Decision]
             for decision in decisions
         ],
     }
+
+
+def _code_rows(collected: Collected, states: Sequence[State]) -> list[dict[str, Any]]:
+    return [
+        _code_row(code, count, state)
+        for state in states
+        for code, count in sorted(collected.codes[state.value].items(), key=lambda item: -item[1])
+    ]
+
+
+def _gate_rows(collected: Collected) -> list[tuple[list[tuple[str, str]], str, int]]:
+    """Give for each pair of rules that decided: names with their conditions, what stayed unchecked, objects."""
+    from tarnhelm.metadata.core.gate import FACE_RULES, TEXT_RULES  # noqa: PLC0415 - tables that --help needs not
+
+    said = {rule.name: rule.when for rule in (*TEXT_RULES, *FACE_RULES)}
+    return [
+        (
+            [(name, said.get(name, "")) for name in rules.split()],
+            " and ".join(NEEDS.get(need, need) for need in sorted(needs.split(", "), reverse=True) if need),
+            count,
+        )
+        for (rules, needs), count in collected.gate_rules.most_common()
+    ]
+
+
+_Fates = list[tuple[str, list[tuple[str, int]]]]
+
+
+def _attributes_of(group: Group, fates: _Fates) -> list[tuple[str, str, list[tuple[str, int]]]]:
+    """Name, note, and actions with counts, of the attributes that met this fate; one may stand in two groups."""
+    rows = []
+    for name, done in fates:
+        here = [(action, count) for action, count in done if group_of(action) == group]
+        if here:
+            rows.append((name, attribute_note(name), here))
+    return rows
+
+
+def _words_of(fates: _Fates) -> list[tuple[str, str, str]]:
+    """Give the legend: the words that occur, the group of each, and its meaning."""
+    seen = {action_word(action) for _, done in fates for action, _ in done}
+    return [(word, group.name, meaning) for word, (group, meaning) in ACTIONS.items() if word in seen]
 
 
 def _code_row(code: str, count: int, state: State) -> dict[str, Any]:
@@ -86,15 +131,6 @@ def _without_places(message: str) -> str:
     """Return the catalogue's sentence for many objects at once: its places hold different numbers for each."""
     words = [word if "{" not in word else "…" for word in message.split(" ")]
     return " ".join(words)
-
-
-def _kind(action: str) -> str:
-    first = action.split(" ", maxsplit=1)[0]
-    if first in _GONE:
-        return "gone"
-    if first == "KEEP":
-        return "kept"
-    return "changed"
 
 
 def _time(seconds: float) -> str:

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from tarnhelm.cli.report.facts import RunFacts
     from tarnhelm.common.stage import StageOutcome
-    from tarnhelm.gateway.record import ObjectRecord
-    from tarnhelm.gateway.state import StateStore
+    from tarnhelm.gateway.state import History, StateStore
 
 __all__ = ["write_report"]
 
@@ -52,30 +51,29 @@ def write_report(folder: Path, state: StateStore, facts: RunFacts) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _whole(folder / "objects.jsonl") as lines, _whole(folder / "objects.csv") as table:
-            rows = csv.DictWriter(table, _COLUMNS, extrasaction="ignore", restval="")
-            rows.writeheader()
+            rows = csv.writer(table)
+            rows.writerow(_COLUMNS)
             lines.write(json.dumps(facts.document()) + "\n")
-            for record in state.records():
-                outcome = _outcome(state, record, facts)
-                _, verdict = state.verdict(record.object_id)
-                line = line_of(record, outcome, verdict)
-                collected.take(record, outcome, verdict)
-                lines.write(json.dumps(line, separators=(",", ":")) + "\n")
-                rows.writerow(line)
+            encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+            for one in state.history("metadata"):
+                outcome = _outcome(one, facts)
+                line = line_of(one.record, outcome, one.findings, collected.done_of(outcome.actions if outcome else {}))
+                collected.take(one.record, outcome, one.findings)
+                lines.write(encode(line) + "\n")
+                rows.writerow([line.get(name, "") for name in _COLUMNS])
         with _whole(folder / "index.html") as page:
             page.write(_template().render(page_of(facts, collected, list(state.decisions()))))
     except OSError:
         raise TarnhelmError(errors.OUT_UNWRITABLE) from None
 
 
-def _outcome(state: StateStore, record: ObjectRecord, facts: RunFacts) -> StageOutcome | None:
-    plain, accepted = record.plan_digest, f"{record.plan_digest}+accepted"
-    order = (accepted, plain) if record.accepted or facts.accept_unchecked_pixels else (plain, accepted)
-    for key in order:
-        found = state.outcome(record.object_id, "metadata", key)
-        if found is not None:
-            return found
-    return None
+def _outcome(one: History, facts: RunFacts) -> StageOutcome | None:
+    """Return the outcome that led to the record's state: accepted pixels make another one."""
+    plain = one.record.plan_digest
+    first, second = plain, f"{plain}+accepted"
+    if one.record.accepted or facts.accept_unchecked_pixels:
+        first, second = second, first
+    return one.outcomes.get(first) or one.outcomes.get(second)
 
 
 @contextmanager

@@ -494,6 +494,15 @@ class Walker:
             if self.elements_left < 0:
                 raise TarnhelmError(errors.TOO_MANY_ELEMENTS, limit=self.limits.max_elements)
 
+    def one(self, pos: int, end: int, table: KeyTable) -> Element:
+        """Read the one top-level element at ``pos``, with all that is in it; raises as :meth:`walk` does."""
+        try:
+            return self._one(pos, end, table, 0)
+        except _Short:
+            if self.have < self.total:
+                raise NeedMore from None
+            raise TarnhelmError(errors.TRUNCATED, tag=0, offset=self.have) from None
+
     def _one(self, pos: int, end: int, table: KeyTable, depth: int) -> Element:
         """Read the one element at ``pos``."""
         buf = self.buffer
@@ -599,9 +608,9 @@ def read_start(buffer: type_buffer, known_syntaxes: frozenset[str]) -> FileStart
     raw = meta.get(0x00020010)
     if raw is None:
         return _guess(buffer, pos, preamble=preamble, meta=meta)
-    syntax = bytes(buffer[raw[0] : raw[1]]).rstrip(b"\0 ").decode("ascii", "replace")
+    syntax = buffer[raw[0] : raw[1]].rstrip(b"\0 ").decode("ascii", "replace")
     sop_class = meta.get(0x00020002)
-    if sop_class and bytes(buffer[sop_class[0] : sop_class[1]]).rstrip(b"\0 ") == b"1.2.840.10008.1.3.10":
+    if sop_class and buffer[sop_class[0] : sop_class[1]].rstrip(b"\0 ") == b"1.2.840.10008.1.3.10":
         raise TarnhelmError(errors.DICOMDIR)
     if syntax not in known_syntaxes:
         raise TarnhelmError(errors.UNKNOWN_SYNTAX)
@@ -619,14 +628,17 @@ def _read_meta(buffer: type_buffer, pos: int) -> tuple[dict[int, tuple[int, int]
     meta: dict[int, tuple[int, int]] = {}
     total = len(buffer)
     last = -1
-    while buffer[pos : pos + 2] == b"\x02\x00":
-        if pos + 8 > total:
+    while True:
+        head = buffer[pos : pos + 8]
+        if head[:2] != b"\x02\x00":
+            return meta, pos
+        if len(head) < 8:
             raise TarnhelmError(errors.BAD_META)
-        tag = 0x00020000 | int.from_bytes(buffer[pos + 2 : pos + 4], "little")
-        vr = bytes(buffer[pos + 4 : pos + 6])
+        tag = 0x00020000 | head[2] | head[3] << 8
+        vr = head[4:6]
         if vr in _SHORT_VRS:
             value = pos + 8
-            length = int.from_bytes(buffer[pos + 6 : value], "little")
+            length = head[6] | head[7] << 8
         elif vr in _LONG_VRS:
             value = pos + 12
             length = int.from_bytes(buffer[pos + 8 : value], "little")
@@ -638,7 +650,6 @@ def _read_meta(buffer: type_buffer, pos: int) -> tuple[dict[int, tuple[int, int]
         last = tag
         meta[tag] = (value, stop)
         pos = stop
-    return meta, pos
 
 
 def _guess(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from tarnhelm.common.sandbox.dispatcher import Dispatcher
 from tarnhelm.common.sandbox.pool import PoolSettings, WorkerPool
+from tarnhelm.common.sandbox.steps import SteppedCore
 from tarnhelm.common.sandbox.wire import Codec, WireError
 
-__all__ = ["Codec", "Dispatcher", "PoolSettings", "WireError", "WorkerPool"]
+__all__ = ["Codec", "Dispatcher", "PoolSettings", "SteppedCore", "WireError", "WorkerPool"]

@@ -13,7 +13,8 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from tarnhelm.common.sandbox.worker import SLOT, Setup
+from tarnhelm.common.sandbox.frames import SLOT
+from tarnhelm.common.sandbox.worker import Setup
 
 __all__ = ["ForkServer", "Forked"]
 
@@ -66,6 +67,9 @@ class ForkServer:
             SLOT.pack_into(slot, 0, -1)
             socket.send_fds(self._control, [b"F"], [theirs.fileno(), memory])
             pid = self._answer()
+        except OSError:
+            ours.close()
+            raise
         finally:
             os.close(memory)
             theirs.close()

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import pickle
-import select
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from tarnhelm.common import errors
-from tarnhelm.common.errors import CATALOGUE, TarnhelmError
+from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, MIB, Limits
-from tarnhelm.common.sandbox import worker as wire_kinds
+from tarnhelm.common.sandbox import frames
 from tarnhelm.common.sandbox.dispatcher import Dispatcher
 from tarnhelm.common.sandbox.forkserver import ForkServer
+from tarnhelm.common.sandbox.hand import Hand, StageFaultError, Task, error_named
 from tarnhelm.common.sandbox.parcel import pack
 from tarnhelm.common.sandbox.wire import Codec, WireError
-from tarnhelm.common.sandbox.worker import HEAD, ITEM, SLOT, Setup
-
-if TYPE_CHECKING:
-    import mmap
-    import socket
+from tarnhelm.common.sandbox.worker import Setup
 
 __all__ = ["PoolSettings", "WorkerPool"]
 
@@ -33,7 +29,6 @@ Upcall = Callable[[Any, Any], Any]
 """``upcall(job, request) -> reply``, in the loop's thread; may raise TarnhelmError."""
 Failed = Callable[[Any, TarnhelmError], Any]
 """Makes a result of a job that raised or was ended."""
-_MAX_FRAME = 64 * MIB
 _READ_BYTES = 64 * 1024
 _SUSPECT_AFTER = 2
 
@@ -46,11 +41,13 @@ class PoolSettings:
     ----------
     factory
         ``module:callable`` that makes a core out of ``config`` in each worker. A core is
-        ``core(job, caller) -> result`` and raises TarnhelmError for what it cannot do.
+        ``core(job, caller) -> result``, or a :class:`~tarnhelm.common.sandbox.steps.SteppedCore`, and raises
+        TarnhelmError for what it cannot do.
     result, request
         The dataclasses that a worker may send.
-    batch
-        Jobs per message at most: one wake-up then serves several.
+    batch, batch_bytes
+        Jobs per message at most, and bytes of their objects: one wake-up then serves several. A worker has two
+        messages at most in hand, the second so that it need not wait.
     max_bytes_in_flight
         Sum of the sizes of the objects that workers have in hand; one larger object goes alone.
     """
@@ -61,34 +58,9 @@ class PoolSettings:
     request: type | None = None
     workers: int = 1
     limits: Limits = DEFAULT_LIMITS
-    batch: int = 8
+    batch: int = 16
+    batch_bytes: int = 4 * MIB
     max_bytes_in_flight: int = 256 * MIB
-
-
-@dataclass(slots=True)
-class _Task:
-    seq: int
-    job: Any
-    size: int
-    future: Future[Any]
-    deaths: int = 0
-    incidents: int = 0
-    """Workers that died while they held this job in hand, whether it was to blame or not."""
-    alone: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class _Worker:
-    pid: int
-    sock: socket.socket
-    slot: mmap.mmap
-    tasks: dict[int, _Task] = field(default_factory=dict)
-    inbox: bytearray = field(default_factory=bytearray)
-    outbox: bytearray = field(default_factory=bytearray)
-    ready: bool = False
-    watched: int = -1
-    since: float = 0.0
-    ending: TarnhelmError | None = None
 
 
 class WorkerPool:
@@ -133,8 +105,8 @@ class WorkerPool:
         self._server = ForkServer(self._setup)
         self._own_dispatcher = dispatcher is None
         self._loop = dispatcher or Dispatcher()
-        self._workers: list[_Worker] = []
-        self._queue: deque[_Task] = deque()
+        self._workers: list[Hand] = []
+        self._queue: deque[Task] = deque()
         self._seq = 0
         self._bytes = 0
         self._buffer = bytearray(_READ_BYTES)
@@ -156,7 +128,7 @@ class WorkerPool:
         future: Future[Any] = Future()
         with self._lock:
             self._seq += 1
-            task = _Task(self._seq, job, size, future)
+            task = Task(self._seq, job, size, future)
         self._queue.append(task)
         if self._own_dispatcher or len(self._queue) == 1:
             self._loop.post(self._dispatch)
@@ -187,9 +159,8 @@ class WorkerPool:
         self._loop.drop_tick(self._tick)
         for worker in self._workers:
             if not self._own_dispatcher:
-                self._loop.forget(worker.sock.fileno())
-            worker.sock.close()
-            worker.slot.close()
+                self._loop.forget(worker.forked.sock.fileno())
+            worker.close()
         self._workers.clear()
         self._server.close()
         for task in self._queue:
@@ -206,19 +177,18 @@ class WorkerPool:
                 self._server.close()
                 self._server = ForkServer(self._setup)
                 forked = self._server.fork()
-            made = _Worker(forked.pid, forked.sock, forked.slot)
+            made = Hand(forked)
             self._workers.append(made)
-            self._loop.watch(made.sock.fileno(), lambda mask, made=made: self._on_event(made, mask))  # type: ignore[misc]
+            self._loop.watch(forked.sock.fileno(), lambda mask, made=made: self._on_event(made, mask))  # type: ignore[misc]
 
-    def _bury(self, worker: _Worker, *, kill: bool) -> None:
+    def _bury(self, worker: Hand, *, kill: bool) -> None:
         """Take a worker out, find the job to blame, queue the others again."""
         if worker not in self._workers:
             return
         self._workers.remove(worker)
-        current = SLOT.unpack_from(worker.slot, 0)[0]
-        self._loop.forget(worker.sock.fileno())
-        worker.sock.close()
-        worker.slot.close()
+        current = worker.at()
+        self._loop.forget(worker.forked.sock.fileno())
+        worker.close()
         try:
             status = self._server.end(worker.pid, kill=kill)
         except OSError:
@@ -230,11 +200,11 @@ class WorkerPool:
         error = worker.ending
         if error is None and status == -signal.SIGXCPU:
             error = TarnhelmError(errors.TOO_SLOW, limit=int(self._settings.limits.seconds_per_object))
-        innocent: list[_Task] = []
+        innocent: list[Task] = []
         for task in worker.tasks.values():
             self._bytes -= task.size
             task.incidents += 1
-            blamed = task.seq == current or len(worker.tasks) == 1
+            blamed = task.number == current or len(worker.tasks) == 1
             if blamed and error is not None:
                 self._fail(task, error)
                 continue
@@ -259,11 +229,11 @@ class WorkerPool:
 
     def _tick(self, now: float) -> None:
         for worker in tuple(self._workers):
-            current = SLOT.unpack_from(worker.slot, 0)[0]
+            current = worker.at()
             task = worker.tasks.get(current)
             if task is None:  # between jobs, or a worker that does not say what it does
                 task = next(iter(worker.tasks.values()), None)
-                current = task.seq if task else -1
+                current = task.number if task else -1
             if current != worker.watched:
                 worker.watched, worker.since = current, now
             elif task is not None and worker.ready:
@@ -283,14 +253,20 @@ class WorkerPool:
         for worker in sorted(self._workers, key=lambda one: len(one.tasks)):
             if not self._queue:
                 return
-            if worker.ready and len(worker.tasks) <= self._settings.batch // 2:
+            if worker.ready and self._wants_more(worker):
                 self._hand_out(worker)
 
-    def _hand_out(self, worker: _Worker) -> None:
-        busy = len(worker.tasks)
-        share = -(-len(self._queue) // len(self._workers))
-        room = min(self._settings.batch, max(1, share))
+    def _wants_more(self, worker: Hand) -> bool:
+        """Tell whether a worker has nothing to do, or only one message and a full one lies ready."""
+        held = len(worker.tasks)
+        return not held or (held <= self._settings.batch <= len(self._queue))
+
+    def _hand_out(self, worker: Hand) -> None:
+        settings = self._settings
+        busy = bool(worker.tasks)
+        room = min(settings.batch, max(1, -(-len(self._queue) // len(self._workers))))
         batch: list[tuple[int, Any, int]] = []
+        together = 0
         while self._queue and len(batch) < room:
             task = self._queue[0]
             if task.future.cancelled():
@@ -298,151 +274,92 @@ class WorkerPool:
                 continue
             if task.alone and (busy or batch):
                 break
-            if self._bytes and self._bytes + task.size > self._settings.max_bytes_in_flight:
+            if batch and together + task.size > settings.batch_bytes:
+                break
+            if self._bytes and self._bytes + task.size > settings.max_bytes_in_flight:
                 break
             self._queue.popleft()
+            together += task.size
             self._bytes += task.size
-            worker.tasks[task.seq] = task
-            batch.append((task.seq, pack(task.job), task.size))
+            worker.tasks[task.number] = task
+            batch.append((task.number, pack(task.job), task.size))
             if task.alone:
                 break
         if batch:
-            self._send(worker, wire_kinds.JOBS, pickle.dumps(batch, pickle.HIGHEST_PROTOCOL))
-
-    def _send(self, worker: _Worker, kind: int, payload: bytes) -> None:
-        worker.outbox += HEAD.pack(len(payload), kind)
-        worker.outbox += payload
-        self._push(worker)
-
-    def _push(self, worker: _Worker) -> None:
-        try:
-            sent = worker.sock.send(worker.outbox)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return  # its death arrives as an event of its own
-        waited = len(worker.outbox) > sent
-        if sent:
-            del worker.outbox[:sent]
-        self._loop.want_write(worker.sock.fileno(), wanted=waited) if waited else None
+            worker.send(frames.JOBS, pickle.dumps(batch, pickle.HIGHEST_PROTOCOL), self._loop)
 
     # --- words come in ---------------------------------------------------------------------------------
 
-    def _on_event(self, worker: _Worker, mask: int) -> None:
-        if mask & select.EPOLLOUT:
-            self._push(worker)
-            if not worker.outbox:
-                self._loop.want_write(worker.sock.fileno(), wanted=False)
-        if not mask & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
-            return
-        try:
-            size = worker.sock.recv_into(self._buffer)
-        except BlockingIOError:
-            return
-        except OSError:
-            size = 0
-        if not size:
+    def _on_event(self, worker: Hand, mask: int) -> None:
+        if not worker.receive(mask, self._buffer, self._loop):
             self._bury(worker, kill=True)
             return
-        worker.inbox += memoryview(self._buffer)[:size]
         try:
-            self._read(worker)
+            for kind, payload in worker.frames():
+                self._serve(worker, kind, payload)
         except (WireError, ValueError, KeyError):
             self._bury(worker, kill=True)
 
-    def _read(self, worker: _Worker) -> None:
-        inbox, at = worker.inbox, 0
-        while len(inbox) - at >= HEAD.size:
-            size, kind = HEAD.unpack_from(inbox, at)
-            if size > _MAX_FRAME:
-                raise WireError
-            if len(inbox) - at - HEAD.size < size:
-                break
-            start = at + HEAD.size
-            at = start + size
-            payload = bytes(inbox[start:at])
-            if kind == wire_kinds.RESULTS:
-                self._results(worker, payload)
-            elif kind == wire_kinds.UPCALL:
-                self._answer(worker, payload)
-            elif kind == wire_kinds.HELLO:
-                worker.ready = True
-                self.confinement = "seccomp" if payload == b"seccomp" else "audit hook"
-                self._dispatch()
-            elif kind == wire_kinds.BROKEN:
-                self._broken = self._error_of(payload, errors.STAGE_BROKEN)
-                self._failed_starts = 3 * self._settings.workers
-                self._give_up(self._broken)
-            else:
-                raise WireError
-        del inbox[:at]
+    def _serve(self, worker: Hand, kind: int, payload: bytes) -> None:
+        if kind == frames.RESULTS:
+            self._results(worker, payload)
+        elif kind == frames.UPCALL:
+            self._answer(worker, payload)
+        elif kind == frames.HELLO:
+            worker.ready = True
+            self.confinement = "seccomp" if payload == b"seccomp" else "audit hook"
+            self._dispatch()
+        elif kind == frames.BROKEN:
+            self._broken = error_named(payload, errors.STAGE_BROKEN)
+            self._failed_starts = 3 * self._settings.workers
+            self._give_up(self._broken)
+        else:
+            raise WireError
 
-    def _results(self, worker: _Worker, payload: bytes) -> None:
-        at = 0
-        while at < len(payload):
-            if len(payload) - at < ITEM.size:
-                raise WireError
-            seq, kind, size = ITEM.unpack_from(payload, at)
-            body = payload[at + ITEM.size : at + ITEM.size + size]
-            at += ITEM.size + size
-            task = worker.tasks[seq]
-            if kind == wire_kinds.GOOD:
+    def _results(self, worker: Hand, payload: bytes) -> None:
+        for number, kind, body in frames.items_of(payload):
+            task = worker.tasks[number]
+            if kind == frames.GOOD:
                 result = self._result.decode(body)
                 self._settle(worker, task)
                 task.future.set_result(result)
                 continue
-            if kind == wire_kinds.NO_MEMORY:
+            if kind == frames.NO_MEMORY:
                 error = TarnhelmError(errors.TOO_MUCH_MEMORY)
-            elif kind == wire_kinds.FAULT:
+            elif kind == frames.FAULT:
                 error = StageFaultError(body.decode("ascii", "ignore"))
-            elif kind == wire_kinds.FAILED:
-                error = self._error_of(body, errors.STAGE_FAULT)
+            elif kind == frames.FAILED:
+                error = error_named(body, errors.STAGE_FAULT)
             else:
                 raise WireError
             self._settle(worker, task)
             self._fail(task, error)
-        if self._queue and len(worker.tasks) <= self._settings.batch // 2:
+        if self._queue and self._wants_more(worker):
             self._dispatch()
 
-    def _settle(self, worker: _Worker, task: _Task) -> None:
-        del worker.tasks[task.seq]
+    def _settle(self, worker: Hand, task: Task) -> None:
+        del worker.tasks[task.number]
         self._bytes -= task.size
 
-    def _answer(self, worker: _Worker, payload: bytes) -> None:
+    def _answer(self, worker: Hand, payload: bytes) -> None:
+        """Answer the questions of a batch, each for a job that the worker has in hand."""
         if self._request is None or self._upcall is None:
             raise WireError
-        request = self._request.decode(payload)
-        task = worker.tasks.get(SLOT.unpack_from(worker.slot, 0)[0])
-        if task is None:
-            raise WireError
         before = self._clock()
-        try:
-            reply, kind = self._upcall(task.job, request), wire_kinds.REPLY
-        except TarnhelmError as error:
-            reply, kind = error, wire_kinds.REFUSAL
+        replies: list[Any] = []
+        for number, kind, body in frames.items_of(payload):
+            if kind != frames.QUESTION:
+                raise WireError
+            request = self._request.decode(body)
+            try:
+                replies.append(pack(self._upcall(worker.tasks[number].job, request)))
+            except TarnhelmError as error:
+                replies.append(pack(error))
         worker.since += self._clock() - before  # the parent's time is not the job's
-        self._send(worker, kind, pickle.dumps(pack(reply), pickle.HIGHEST_PROTOCOL))
+        worker.send(frames.REPLY, pickle.dumps(replies, pickle.HIGHEST_PROTOCOL), self._loop)
 
-    def _fail(self, task: _Task, error: TarnhelmError) -> None:
+    def _fail(self, task: Task, error: TarnhelmError) -> None:
         if self._failed is None:
             task.future.set_exception(error)
         else:
             task.future.set_result(self._failed(task.job, error))
-
-    @staticmethod
-    def _error_of(payload: bytes, otherwise: errors.ErrorCode) -> TarnhelmError:
-        """Return the catalogue's error that a worker named; only a known code and integers get through."""
-        code, *facts = payload.decode("ascii", "ignore").split(" ")
-        kind = CATALOGUE.get(code)
-        if kind is None:
-            return StageFaultError(code) if otherwise is errors.STAGE_FAULT else TarnhelmError(otherwise)
-        pairs = (fact.partition("=") for fact in facts if fact)
-        return TarnhelmError(kind, **{name: int(value) for name, _, value in pairs})
-
-
-class StageFaultError(TarnhelmError):
-    """A fault of the stage's own code; ``site`` is the error's class and the line it came from."""
-
-    def __init__(self, site: str) -> None:
-        super().__init__(errors.STAGE_FAULT)
-        self.site = "".join(letter for letter in site if letter.isalnum() or letter in "._: ")[:200]

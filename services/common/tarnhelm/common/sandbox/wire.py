@@ -11,6 +11,7 @@ then be taken from a small cache.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import operator
 import types
@@ -23,9 +24,11 @@ __all__ = ["Codec", "WireError"]
 
 T = TypeVar("T")
 _CACHED_LINES = 256
+_WORTH_KEEPING = 8
 _CACHED_LINE_BYTES = 64 * 1024
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 _loads = json.JSONDecoder().decode
+_MALFORMED = (ValueError, TypeError, KeyError, RecursionError, OverflowError)  # a WireError is a ValueError
 
 
 class WireError(ValueError):
@@ -100,8 +103,19 @@ def _plan_optional(args: tuple[Any, ...]) -> tuple[_Convert, _Convert]:
     )
 
 
+def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
+    """Read pairs of texts, many at once: checked as a whole, because a check for each costs more than the reading."""
+    if type(value) is not list or not {*map(type, value)} <= {list} or not {*map(len, value)} <= {2}:
+        raise WireError
+    if not {*map(type, itertools.chain.from_iterable(value))} <= {str}:
+        raise WireError
+    return tuple(map(tuple, value))
+
+
 def _plan_tuple(args: tuple[Any, ...]) -> tuple[_Convert, _Convert]:
     if len(args) == 2 and args[1] is Ellipsis:
+        if args[0] == tuple[str, str]:
+            return list, _pairs
         to_item, from_item = _plan(args[0])
         if args[0] is str:
 
@@ -189,7 +203,7 @@ class Codec(Generic[T]):
     """Turns one dataclass into bytes and strictly back.
 
     Fields may be ``str int float bool bytes``, enums, dataclasses, ``X | None``, ``tuple``, ``frozenset`` and
-    ``Mapping`` of these. A decoded mapping may be shared between messages: treat it as read-only.
+    ``Mapping`` of these. A mapping may be shared between messages: it is not to be changed once it is in one.
 
     Parameters
     ----------
@@ -213,38 +227,66 @@ class Codec(Generic[T]):
         order = [*self._heads.names, *(name for name, _, _ in self._lines)]
         names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
         self._order = [order.index(name) for name in names]
-        self._read_cache: dict[tuple[str, bytes], Any] = {}
+        self._read_cache: dict[tuple[int, bytes], Any] = {}
+        self._write_cache: dict[int, tuple[Any, bytes]] = {}
 
     def encode(self, value: T) -> bytes:
         """Bytes of ``value``; raises TypeError for another type."""
-        if type(value) is not self._cls:
-            raise TypeError(f"expected {self._cls.__name__}")
-        parts = [_dumps(self._heads.write(value))]
-        parts.extend(_dumps(write(getattr(value, name))) for name, write, _ in self._lines)
-        return "\n".join(parts).encode("utf-8", "surrogatepass")
+        head, mappings = self.split(value)
+        return b"\n".join([head, *(self.line(place, mapping) for place, mapping in enumerate(mappings))])
 
     def decode(self, data: bytes) -> T:
         """Return the dataclass in ``data``; raises WireError for anything that is not exactly one."""
-        lines = data.split(b"\n")
-        if len(lines) != 1 + len(self._lines):
+        head, *lines = data.split(b"\n")
+        if len(lines) != len(self._lines):
             raise WireError
+        return self.join(head, [self._cached(place, line) for place, line in enumerate(lines)])
+
+    def split(self, value: T) -> tuple[bytes, list[Any]]:
+        """Return the first line and the mappings behind it, for whoever keeps a mapping once for many values."""
+        if type(value) is not self._cls:
+            raise TypeError(f"expected {self._cls.__name__}")
+        head = _dumps(self._heads.write(value)).encode("utf-8", "surrogatepass")
+        return head, [getattr(value, name) for name, _, _ in self._lines]
+
+    def join(self, head: bytes, mappings: list[Any]) -> T:
+        """Return the dataclass of a first line and its mappings; raises WireError."""
         try:
-            items = self._heads.read(_loads(lines[0].decode("utf-8", "surrogatepass")))
-            for (name, _, read), line in zip(self._lines, lines[1:], strict=True):
-                items.append(self._line(name, read, line))
+            items = self._heads.read(_loads(head.decode("utf-8", "surrogatepass"))) + mappings
             return self._cls(*[items[place] for place in self._order])
-        except WireError:
-            raise
-        except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        except _MALFORMED:
             raise WireError from None
 
-    def _line(self, name: str, read: _Convert, line: bytes) -> Any:
-        key = (name, line)
+    def line(self, place: int, mapping: Any) -> bytes:
+        """Bytes of the mapping at ``place`` among the mappings; one that comes again is known by its identity."""
+        if len(mapping) < _WORTH_KEEPING:
+            return self._line(place, mapping)
+        known = self._write_cache.get(id(mapping))
+        if known is not None and known[0] is mapping:
+            return known[1]
+        made = self._line(place, mapping)
+        if len(self._write_cache) >= _CACHED_LINES:
+            self._write_cache.clear()
+        self._write_cache[id(mapping)] = mapping, made
+        return made
+
+    def _line(self, place: int, mapping: Any) -> bytes:
+        return _dumps(self._lines[place][1](mapping)).encode("utf-8", "surrogatepass")
+
+    def mapping(self, place: int, line: bytes) -> Any:
+        """Return the mapping in a line; raises WireError."""
+        try:
+            return self._lines[place][2](_loads(line.decode("utf-8", "surrogatepass")))
+        except _MALFORMED:
+            raise WireError from None
+
+    def _cached(self, place: int, line: bytes) -> Any:
+        key = (place, line)
         try:
             return self._read_cache[key]
         except KeyError:
             pass
-        value = read(_loads(line.decode("utf-8", "surrogatepass")))
+        value = self.mapping(place, line)
         if len(line) <= _CACHED_LINE_BYTES:
             if len(self._read_cache) >= _CACHED_LINES:
                 self._read_cache.clear()

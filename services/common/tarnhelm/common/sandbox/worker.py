@@ -18,29 +18,24 @@ import socket
 import struct
 import sys
 import time
-from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import MIB, Limits
+from tarnhelm.common.sandbox import frames
+from tarnhelm.common.sandbox.channel import Caller, Channel
 from tarnhelm.common.sandbox.confine import address_space_bytes, confine, raise_memory_limit
 from tarnhelm.common.sandbox.parcel import unpack
+from tarnhelm.common.sandbox.steps import SteppedCore
 from tarnhelm.common.sandbox.wire import Codec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["Caller", "Setup", "main"]
+__all__ = ["Setup", "main"]
 
-HEAD = struct.Struct("<IB")
-SLOT = struct.Struct("<q")
-HELLO, RESULTS, UPCALL, BROKEN = 1, 2, 3, 4
-JOBS, REPLY, REFUSAL = 1, 2, 3
-ITEM = struct.Struct("<IBI")
-GOOD, FAILED, NO_MEMORY, FAULT = 0, 1, 2, 3
-_FLUSH_SECONDS = 0.02
-_FLUSH_BYTES = 64 * 1024
 _CPU_FACTOR = 2
 _MEMORY_STEP = 64 * MIB
 
@@ -52,7 +47,8 @@ class Setup:
     Attributes
     ----------
     factory
-        ``module:callable``; called with ``config`` in each worker, gives ``core(job, caller) -> result``.
+        ``module:callable``; called with ``config`` in each worker, gives ``core(job, caller) -> result`` or a
+        :class:`~tarnhelm.common.sandbox.steps.SteppedCore`.
     result, request
         Dataclasses that may travel from worker to parent.
     """
@@ -64,77 +60,107 @@ class Setup:
     request: type | None
 
 
-class Caller:
-    """A worker's way to ask its parent; the parent holds what a worker must not (keys)."""
+class _Stopped(NamedTuple):
+    """A job of a stepped core that waits for an answer."""
 
-    def __init__(self, channel: _Channel, codec: Codec[Any] | None) -> None:
+    number: int
+    size: int
+    steps: Generator[Any, Any, Any]
+    question: Any
+
+
+class _Work:
+    """One worker's life after its start: batches of jobs, each job within its bounds."""
+
+    def __init__(self, core: Any, channel: Channel, slot: mmap.mmap, setup: Setup) -> None:
+        self._core = core
         self._channel = channel
-        self._codec = codec
+        self._slot = slot
+        self._limits = setup.limits
+        self._codec: Codec[Any] = Codec(setup.result)
+        self._caller = Caller(channel, Codec(setup.request) if setup.request is not None else None)
+        self._base = address_space_bytes()
+        self._room = -1
 
-    def __call__(self, request: Any) -> Any:
-        """Ask and wait; raises the TarnhelmError that the parent answers with."""
-        if self._codec is None:
-            raise TypeError("this pool has no upcall")
-        return self._channel.ask(self._codec.encode(request))
+    def run(self) -> None:
+        """Work until the parent has gone."""
+        while True:
+            batch = self._channel.next_jobs()
+            self._make_room(sum(size for _, _, size in batch))
+            if isinstance(self._core, SteppedCore):
+                self._together(self._core, batch)
+            else:
+                self._one_by_one(batch)
+            frames.SLOT.pack_into(self._slot, 0, -1)
 
-    assign = __call__
-    """So that a caller is an :class:`tarnhelm.common.assign.Assigner`."""
+    def _one_by_one(self, batch: Sequence[tuple[int, Any, int]]) -> None:
+        for number, parcel, size in batch:
+            self._at(number, size)
+            self._caller.number = number
+            self._attempt(number, lambda parcel=parcel: self._core(unpack(parcel), self._caller))  # type: ignore[misc]
+
+    def _together(self, core: SteppedCore, batch: Sequence[tuple[int, Any, int]]) -> None:
+        stopped: list[_Stopped] = []
+        for number, parcel, size in batch:
+            steps = core.begin(unpack(parcel))
+            self._advance(_Stopped(number, size, steps, None), None, stopped)
+        while stopped:
+            asked, stopped = stopped, []
+            for one, answer in zip(asked, self._answers(core, asked), strict=True):
+                self._advance(one, answer, stopped)
+
+    def _answers(self, core: SteppedCore, asked: Sequence[_Stopped]) -> Sequence[Any]:
+        try:
+            found = core.answers([one.question for one in asked])
+            if found is None:
+                found = self._caller.ask_all([(one.number, one.question) for one in asked])
+        except Exception as error:  # noqa: BLE001  # then no job of the batch has an answer
+            return [error] * len(asked)
+        return found
+
+    def _advance(self, one: _Stopped, answer: Any, stopped: list[_Stopped]) -> None:
+        self._at(one.number, one.size)
+
+        def step() -> Any:
+            try:
+                question = one.steps.throw(answer) if isinstance(answer, Exception) else one.steps.send(answer)
+            except StopIteration as done:
+                return done.value
+            stopped.append(one._replace(question=question))
+            return _WAITS
+
+        self._attempt(one.number, step)
+
+    def _attempt(self, number: int, work: Callable[[], Any]) -> None:
+        """Do one piece of work and keep its result or what went wrong."""
+        kind, body = frames.NO_MEMORY, b""
+        try:
+            result = work()
+            if result is _WAITS:
+                return
+            kind, body = frames.GOOD, self._codec.encode(result)
+        except TarnhelmError as error:
+            kind, body = frames.FAILED, _named(error)
+        except MemoryError:
+            gc.collect()
+        except Exception as error:  # noqa: BLE001  # one bad file stops nothing; the text may hold a value
+            kind, body = frames.FAULT, _site_of(error)
+        self._channel.finish(number, kind, body)
+
+    def _at(self, number: int, size: int) -> None:
+        """Say which job is at work (the parent watches its time) and bound its processor time."""
+        frames.SLOT.pack_into(self._slot, 0, number)
+        soft = int(time.process_time() + _CPU_FACTOR * self._limits.deadline_seconds(size)) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+
+    def _make_room(self, size: int) -> None:
+        steps = size // _MEMORY_STEP + 1
+        if steps != self._room:
+            raise_memory_limit(self._base, self._limits, steps * _MEMORY_STEP)
+            self._room = steps
 
 
-class _Channel:
-    """Frames over a socket; finished results travel with the next message that has to go anyway."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._reader = sock.makefile("rb", buffering=64 * 1024)
-        self._ahead: deque[bytes] = deque()
-        self._ready: list[bytes] = []
-        self._ready_bytes = 0
-        self._since = 0.0
-
-    def next_jobs(self) -> bytes:
-        return self._ahead.popleft() if self._ahead else self.read()[1]
-
-    def read(self) -> tuple[int, bytes]:
-        head = self._reader.read(HEAD.size)
-        if len(head) < HEAD.size:
-            os._exit(0)  # the parent has gone
-        size, kind = HEAD.unpack(head)
-        return kind, self._reader.read(size)
-
-    def finish(self, seq: int, kind: int, payload: bytes) -> None:
-        if not self._ready:
-            self._since = time.monotonic()
-        self._ready.append(ITEM.pack(seq, kind, len(payload)) + payload)
-        self._ready_bytes += len(payload)
-        if self._ready_bytes > _FLUSH_BYTES or time.monotonic() - self._since > _FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._ready:
-            self._sock.sendall(self._results())
-
-    def send(self, kind: int, payload: bytes) -> None:
-        self._sock.sendall(self._results() + HEAD.pack(len(payload), kind) + payload)
-
-    def ask(self, payload: bytes) -> Any:
-        self.send(UPCALL, payload)
-        kind, answer = self.read()
-        while kind == JOBS:  # sent ahead while this job was running
-            self._ahead.append(answer)
-            kind, answer = self.read()
-        reply = unpack(pickle.loads(answer))  # noqa: S301  # the parent is the trusted side
-        if kind == REFUSAL:
-            raise reply
-        return reply
-
-    def _results(self) -> bytes:
-        if not self._ready:
-            return b""
-        body = b"".join(self._ready)
-        self._ready.clear()
-        self._ready_bytes = 0
-        return HEAD.pack(len(body), RESULTS) + body
+_WAITS = object()
 
 
 def _resolve(factory: str) -> Callable[[Any], Any]:
@@ -145,64 +171,32 @@ def _resolve(factory: str) -> Callable[[Any], Any]:
 
 def _work(sock: socket.socket, slot_fd: int, setup: Setup) -> None:
     confined = confine(setup.limits, frozenset({sock.fileno(), slot_fd}))
-    slot = mmap.mmap(slot_fd, SLOT.size)
+    slot = mmap.mmap(slot_fd, frames.SLOT.size)
     os.close(slot_fd)
-    channel = _Channel(sock)
+    channel = Channel(sock)
     try:
         core = _resolve(setup.factory)(setup.config)
     except TarnhelmError as error:
-        channel.send(BROKEN, pickle_safe(error))
+        channel.send(frames.BROKEN, _named(error))
         os._exit(1)
     except Exception as error:  # noqa: BLE001  # the pool must hear of it; the text may hold anything
-        channel.send(BROKEN, site_of(error))
+        channel.send(frames.BROKEN, _site_of(error))
         os._exit(1)
-    codec: Codec[Any] = Codec(setup.result)
-    caller = Caller(channel, Codec(setup.request) if setup.request is not None else None)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    base = address_space_bytes()
-    channel.send(HELLO, confined.encode())
-    room = -1
-    while True:
-        for seq, parcel, size in pickle.loads(channel.next_jobs()):  # noqa: S301  # the parent is the trusted side
-            SLOT.pack_into(slot, 0, seq)
-            steps = size // _MEMORY_STEP + 1
-            if steps != room:
-                raise_memory_limit(base, setup.limits, steps * _MEMORY_STEP)
-                room = steps
-            _limit_cpu(setup.limits, size)
-            channel.finish(seq, *_one(core, unpack(parcel), caller, codec))
-        channel.flush()
-        SLOT.pack_into(slot, 0, -1)
+    work = _Work(core, channel, slot, setup)
+    channel.send(frames.HELLO, confined.encode())
+    work.run()
 
 
-def _limit_cpu(limits: Limits, size: int) -> None:
-    used = time.process_time()
-    soft = int(used + _CPU_FACTOR * limits.deadline_seconds(size)) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
-
-
-def _one(core: Callable[[Any, Caller], Any], job: Any, caller: Caller, codec: Codec[Any]) -> tuple[int, bytes]:
-    try:
-        return GOOD, codec.encode(core(job, caller))
-    except TarnhelmError as error:
-        return FAILED, pickle_safe(error)
-    except MemoryError:
-        pass
-    except Exception as error:  # noqa: BLE001  # one bad file stops nothing; the text may hold a value
-        return FAULT, site_of(error)
-    gc.collect()
-    return NO_MEMORY, b""
-
-
-def pickle_safe(error: TarnhelmError) -> bytes:
+def _named(error: TarnhelmError) -> bytes:
     """Code and integer facts of an error, as text: ``CODE name=1 other=2``."""
     facts = " ".join(f"{name}={int(value)}" for name, value in error.facts.items() if name.isidentifier())
     return f"{error.code} {facts}".encode("ascii", "ignore")
 
 
-def site_of(error: BaseException) -> bytes:
+def _site_of(error: BaseException) -> bytes:
     """Class of an unexpected error and the line of our own code it came from, never its text."""
     place = ""
     trace = error.__traceback__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tarnhelm.gateway.state.base import Decision, StaleRecordError, StateStore
+from tarnhelm.gateway.state.base import Decision, History, StaleRecordError, StateStore
 from tarnhelm.gateway.state.sqlite import SqliteState
 
-__all__ = ["Decision", "SqliteState", "StaleRecordError", "StateStore"]
+__all__ = ["Decision", "History", "SqliteState", "StaleRecordError", "StateStore"]

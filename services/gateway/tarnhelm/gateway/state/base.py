@@ -9,7 +9,7 @@ from typing import Protocol
 from tarnhelm.common.stage import StageOutcome
 from tarnhelm.gateway.record import ManifestEntry, ObjectRecord, RunRecord, State
 
-__all__ = ["Decision", "StaleRecordError", "StateStore"]
+__all__ = ["Decision", "History", "StaleRecordError", "StateStore"]
 
 
 class StaleRecordError(RuntimeError):
@@ -28,6 +28,23 @@ class Decision:
     code: str
     """The code that the entry had."""
     decided: float
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One object as a report wants it.
+
+    Attributes
+    ----------
+    outcomes
+        Of one stage, by plan digest.
+    findings
+        Of the last verdict: (code, attribute) → count.
+    """
+
+    record: ObjectRecord
+    outcomes: Mapping[str, StageOutcome]
+    findings: Mapping[tuple[str, str], int]
 
 
 class StateStore(Protocol):
@@ -99,6 +116,10 @@ class StateStore(Protocol):
 
     def codes(self, state: State) -> Mapping[str, int]:
         """How many records of ``state`` have each code."""
+        ...
+
+    def history(self, stage: str) -> Iterator[History]:
+        """Yield every record with its outcomes of ``stage`` and what the witness found, in a stable order."""
         ...
 
     def put_run(self, run: RunRecord) -> None:

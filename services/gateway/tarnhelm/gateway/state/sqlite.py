@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -11,55 +10,32 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.common.sandbox.wire import Codec
-from tarnhelm.common.stage import StageOutcome
+from tarnhelm.gateway.fsm import TERMINAL
 from tarnhelm.gateway.record import ManifestEntry, ObjectRecord, RunRecord, State
-from tarnhelm.gateway.state.base import Decision, StaleRecordError
+from tarnhelm.gateway.state.base import Decision, History, StaleRecordError
+from tarnhelm.gateway.state.batch import Batch
+from tarnhelm.gateway.state.bloom import BloomFilter
+from tarnhelm.gateway.state.outcomes import OutcomeForm
+from tarnhelm.gateway.state.schema import COLUMNS, SCHEMA, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from tarnhelm.common.stage import StageOutcome
+
 __all__ = ["SqliteState"]
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS objects (
-  object_id TEXT PRIMARY KEY, state TEXT NOT NULL, revision INTEGER NOT NULL, stage TEXT NOT NULL,
-  plan_digest TEXT NOT NULL, policy_digest TEXT NOT NULL, run_id TEXT NOT NULL, size INTEGER NOT NULL,
-  code TEXT NOT NULL, source BLOB NOT NULL, locator BLOB NOT NULL, output_sha256 TEXT NOT NULL,
-  output_path TEXT NOT NULL, verdict TEXT NOT NULL, accepted INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS objects_by_state ON objects (state);
-CREATE UNIQUE INDEX IF NOT EXISTS objects_by_path ON objects (output_path) WHERE output_path <> '';
-CREATE TABLE IF NOT EXISTS mappings (digest BLOB PRIMARY KEY, text BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS outcomes (
-  object_id TEXT NOT NULL, stage TEXT NOT NULL, plan_digest TEXT NOT NULL, head BLOB NOT NULL, mappings BLOB NOT NULL,
-  PRIMARY KEY (object_id, stage, plan_digest)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS verdicts (object_id TEXT PRIMARY KEY, code TEXT NOT NULL, findings TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS sources (source BLOB PRIMARY KEY, object_id TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS manifest (
-  number INTEGER PRIMARY KEY, object_id TEXT NOT NULL, run_id TEXT NOT NULL, output_path TEXT NOT NULL,
-  sha256 TEXT NOT NULL, size INTEGER NOT NULL, plan_digest TEXT NOT NULL, policy_digest TEXT NOT NULL,
-  verdict TEXT NOT NULL, released REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS runs (
-  run_id TEXT PRIMARY KEY, started REAL NOT NULL, finished REAL NOT NULL, document TEXT NOT NULL,
-  options BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS decisions (
-  number INTEGER PRIMARY KEY, object_id TEXT NOT NULL, kind TEXT NOT NULL, decided_by TEXT NOT NULL,
-  reason TEXT NOT NULL, code TEXT NOT NULL, decided REAL NOT NULL);
-"""
-_VERSION: Final = 1
-_COLUMNS: Final = (
-    "object_id, state, revision, stage, plan_digest, policy_digest, run_id, size, code, source, locator,"
-    " output_sha256, output_path, verdict, accepted"
-)
-_CACHED_MAPPINGS: Final = 512
+_RECENT_RECORDS: Final = 1024
+_PAGE: Final = 500
 
 
 class SqliteState:
-    """State in a file of mode 0600, write-ahead log, one open transaction until the next flush.
+    """State in a file of mode 0600, write-ahead log, one transaction for each batch.
 
-    A statement inside an open transaction costs microseconds, a commit a disk's round-trip: so the pump
-    flushes per batch. What a crash takes is the open batch, whole; the objects in it are done again.
+    A batch gathers in memory and is written by :meth:`flush` in one transaction: a statement for each change of
+    state would cost more than the changes. What a crash takes is the open batch, whole; the objects in it are
+    done again. A question that the batch cannot answer writes it first, without ending the transaction.
 
     Parameters
     ----------
@@ -72,8 +48,10 @@ class SqliteState:
     def __init__(self, path: Path | None, *, batched: bool = True) -> None:
         self._batched = batched
         self._lock = threading.RLock()
-        self._codec: Codec[StageOutcome] = Codec(StageOutcome)
-        self._known_mappings: set[bytes] = set()
+        self._form = OutcomeForm()
+        self._batch = Batch()
+        self._recent: dict[str, ObjectRecord] = {}
+        self._seen: BloomFilter | None = None
         if path is not None:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
@@ -89,10 +67,10 @@ class SqliteState:
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA temp_store=MEMORY")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, _VERSION):
+            if version not in (0, VERSION):
                 raise TarnhelmError(errors.STATE_BROKEN)
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version={_VERSION}")
+            self._db.executescript(SCHEMA)
+            self._db.execute(f"PRAGMA user_version={VERSION}")
         except sqlite3.DatabaseError:
             raise TarnhelmError(errors.STATE_BROKEN) from None
 
@@ -100,31 +78,44 @@ class SqliteState:
 
     def add(self, record: ObjectRecord) -> bool:
         """Enter a new record; false if its id is known already."""
-        marks = ",".join("?" * 15)
-        cursor = self._write(f"INSERT OR IGNORE INTO objects ({_COLUMNS}) VALUES ({marks})", record)  # noqa: S608
-        return cursor.rowcount == 1
+        with self._lock:
+            if self._batched and self._seen is None:
+                self._seen = self._all_seen()
+            if (self._seen is None or record.object_id in self._seen) and self.get(record.object_id) is not None:
+                return False
+            self._batch.put(record, None)
+            if self._seen is not None:
+                self._seen.add(record.object_id)
+            self._see_path(record)
+            self._written()
+        return True
 
     def get(self, object_id: str) -> ObjectRecord | None:
         """Return the record of an id."""
-        return self._one("WHERE object_id=?", object_id)
+        found = self._batch.records.get(object_id) or self._recent.get(object_id)
+        if found is not None:
+            return found
+        rows = self._rows(f"SELECT {COLUMNS} FROM objects WHERE object_id=?", (object_id,))  # noqa: S608  # our own names
+        return _record_of(rows[0]) if rows else None
 
     def save(self, record: ObjectRecord, was: ObjectRecord) -> None:
         """Compare-and-set on (object id, state, revision) of ``was``."""
-        cursor = self._write(
-            "UPDATE objects SET state=?, revision=?, stage=?, plan_digest=?, policy_digest=?, run_id=?, size=?, code=?,"
-            " source=?, locator=?, output_sha256=?, output_path=?, verdict=?, accepted=?"
-            " WHERE object_id=? AND state=? AND revision=?",
-            (*record[1:], was.object_id, was.state.value, was.revision),
-        )
-        if cursor.rowcount != 1:
-            raise StaleRecordError(was.object_id)
+        with self._lock:
+            now = self.get(was.object_id)
+            if now is None or now.revision != was.revision or now.state is not was.state:
+                raise StaleRecordError(was.object_id)
+            self._batch.put(record, now)
+            self._see_path(record)
+            self._written()
+            if self._batch.frees_a_path(record, now):
+                self._spill()
 
     def records(self, *states: State) -> Iterator[ObjectRecord]:
         """Yield the records in any of ``states``, by id."""
         last = ""
         marks = ",".join("?" * len(states))
         where = f"state IN ({marks}) AND" if states else ""
-        query = f"SELECT {_COLUMNS} FROM objects WHERE {where} object_id > ? ORDER BY object_id LIMIT 500"  # noqa: S608
+        query = f"SELECT {COLUMNS} FROM objects WHERE {where} object_id > ? ORDER BY object_id LIMIT {_PAGE}"  # noqa: S608
         while rows := self._read(query, (*(state.value for state in states), last)):
             yield from map(_record_of, rows)
             last = rows[-1][0]
@@ -140,87 +131,126 @@ class SqliteState:
         query = "SELECT code, count(*) FROM objects WHERE state=? GROUP BY code ORDER BY 2 DESC, 1"
         return dict(self._read(query, (state.value,)))
 
+    def history(self, stage: str) -> Iterator[History]:
+        """Yield each record with its outcomes of one stage and the last verdict's findings, by id."""
+        last = ""
+        query = f"SELECT {COLUMNS} FROM objects WHERE object_id > ? ORDER BY object_id LIMIT {_PAGE}"  # noqa: S608
+        of_page = " FROM {} WHERE object_id BETWEEN ? AND ?"
+        while rows := self._read(query, (last,)):
+            ends = (rows[0][0], rows[-1][0])
+            outcomes: dict[str, dict[str, StageOutcome]] = {}
+            found = self._rows(
+                "SELECT object_id, plan_digest, head, mappings" + of_page.format("outcomes") + " AND stage=?",
+                (*ends, stage),
+            )
+            for object_id, plan, head, digests in found:
+                outcomes.setdefault(object_id, {})[plan] = self._form.outcome(head, digests, self._mapping_text)
+            verdicts = {row[0]: row[1:] for row in self._rows("SELECT *" + of_page.format("verdicts"), ends)}
+            for row in rows:
+                _, findings = _verdict_of(verdicts.get(row[0]))
+                yield History(_record_of(row), outcomes.get(row[0], {}), findings)
+            last = ends[1]
+
     # --- outcomes --------------------------------------------------------------------------------------
 
     def put_outcome(self, object_id: str, stage: str, plan_digest: str, outcome: StageOutcome) -> StageOutcome:
-        """Put if absent; returns the outcome that is recorded.
-
-        What an outcome counts per attribute is nearly the same for all objects of a series: mappings are
-        kept once, by digest.
-        """
-        head, *lines = self._codec.encode(outcome).split(b"\n")
-        digests = b"".join(self._keep_mapping(line) for line in lines)
-        cursor = self._write(
-            "INSERT OR IGNORE INTO outcomes VALUES (?,?,?,?,?)", (object_id, stage, plan_digest, head, digests)
-        )
-        if cursor.rowcount == 1:
-            return outcome
-        return self.outcome(object_id, stage, plan_digest) or outcome
+        """Put if absent; returns the outcome that is recorded."""
+        with self._lock:
+            key = f"{object_id}/{stage}"
+            if self._seen is None or key in self._seen:
+                known = self.outcome(object_id, stage, plan_digest)
+                if known is not None:
+                    return known
+            if self._seen is not None:
+                self._seen.add(key)
+            self._batch.outcomes[object_id, stage, plan_digest] = self._form.row(outcome, self._keep_mapping)
+            self._written()
+        return outcome
 
     def outcome(self, object_id: str, stage: str, plan_digest: str) -> StageOutcome | None:
         """Return the recorded outcome."""
-        query = "SELECT head, mappings FROM outcomes WHERE object_id=? AND stage=? AND plan_digest=?"
-        rows = self._read(query, (object_id, stage, plan_digest))
-        if not rows:
-            return None
-        head, digests = rows[0]
-        keys = [digests[at : at + 16] for at in range(0, len(digests), 16)]
-        lines = [self._read("SELECT text FROM mappings WHERE digest=?", (key,))[0][0] for key in keys]
-        return self._codec.decode(b"\n".join([head, *lines]))
+        row = self._batch.outcomes.get((object_id, stage, plan_digest))
+        if row is None:
+            query = "SELECT head, mappings FROM outcomes WHERE object_id=? AND stage=? AND plan_digest=?"
+            rows = self._rows(query, (object_id, stage, plan_digest))
+            if not rows:
+                return None
+            row = rows[0]
+        head, digests = row
+        return self._form.outcome(head, digests, self._mapping_text)
 
     def drop_outcomes(self, object_id: str) -> None:
         """Forget all outcomes of an object."""
-        self._write("DELETE FROM outcomes WHERE object_id=?", (object_id,))
+        with self._lock:
+            self._spill()
+            self._begin()
+            self._db.execute("DELETE FROM outcomes WHERE object_id=?", (object_id,))
+            self._written()
 
     def put_verdict(self, object_id: str, findings: Mapping[tuple[str, str], int], code: str) -> None:
         """Keep what the witness found."""
         text = json.dumps([[*key, count] for key, count in findings.items()])
-        self._write("INSERT OR REPLACE INTO verdicts VALUES (?,?,?)", (object_id, code, text))
+        with self._lock:
+            self._batch.verdicts[object_id] = code, text
+            self._written()
 
     def verdict(self, object_id: str) -> tuple[str, Mapping[tuple[str, str], int]]:
         """Code and findings of the last verdict."""
         rows = self._read("SELECT code, findings FROM verdicts WHERE object_id=?", (object_id,))
-        if not rows:
-            return "", {}
-        return rows[0][0], {(finding, where): count for finding, where, count in json.loads(rows[0][1])}
+        return _verdict_of(rows[0] if rows else None)
 
     # --- sources, paths, manifest ----------------------------------------------------------------------
 
     def link_source(self, source: bytes, object_id: str) -> None:
         """Remember that a source digest is this object."""
-        self._write("INSERT OR REPLACE INTO sources VALUES (?,?)", (source, object_id))
+        with self._lock:
+            self._batch.sources[source] = object_id
+            self._written()
 
     def find_source(self, source: bytes) -> ObjectRecord | None:
         """Return the record that a source digest belongs to."""
-        return self._one("WHERE object_id=(SELECT object_id FROM sources WHERE source=?)", source)
+        object_id = self._batch.sources.get(source)
+        if object_id is None:
+            rows = self._rows("SELECT object_id FROM sources WHERE source=?", (source,))
+            if not rows:
+                return None
+            object_id = rows[0][0]
+        return self.get(object_id)
 
     def path_taken(self, output_path: str, object_id: str) -> bool:
         """Whether another object has this output path."""
+        if not output_path:
+            return False
+        if self._seen is not None and output_path not in self._seen:
+            return False
+        owner = self._batch.paths.get(output_path)
+        if owner is not None:
+            return owner != object_id
         query = "SELECT 1 FROM objects WHERE output_path=? AND output_path<>'' AND object_id<>?"
-        return bool(self._read(query, (output_path, object_id)))
+        return bool(self._rows(query, (output_path, object_id)))
 
     def add_manifest(self, entry: ManifestEntry) -> None:
         """Record one release."""
-        self._write(
-            "INSERT INTO manifest (object_id, run_id, output_path, sha256, size, plan_digest, policy_digest, verdict,"
-            " released) VALUES (?,?,?,?,?,?,?,?,?)",
-            (
-                entry.object_id,
-                entry.run_id,
-                entry.output_path,
-                entry.sha256,
-                entry.size,
-                entry.plan_digest,
-                entry.policy_digest,
-                entry.verdict,
-                entry.released,
-            ),
-        )
+        with self._lock:
+            self._batch.manifest.append(
+                (
+                    entry.object_id,
+                    entry.run_id,
+                    entry.output_path,
+                    entry.sha256,
+                    entry.size,
+                    entry.plan_digest,
+                    entry.policy_digest,
+                    entry.verdict,
+                    entry.released,
+                )
+            )
+            self._written()
 
     def manifest(self) -> Iterator[ManifestEntry]:
         """All releases in order."""
         last = 0
-        query = "SELECT * FROM manifest WHERE number > ? ORDER BY number LIMIT 500"
+        query = f"SELECT * FROM manifest WHERE number > ? ORDER BY number LIMIT {_PAGE}"  # noqa: S608
         while rows := self._read(query, (last,)):
             for row in rows:
                 yield ManifestEntry(*row[1:])
@@ -251,11 +281,30 @@ class SqliteState:
         for row in self._read(query):
             yield Decision(*row)
 
+    # --- what was never here ----------------------------------------------------------------------------
+
+    def _all_seen(self) -> BloomFilter:
+        """Return a filter of all ids, paths and outcomes; it stays complete, because one process alone has the file."""
+        seen = BloomFilter()
+        self._spill()
+        for object_id, path in self._db.execute("SELECT object_id, output_path FROM objects"):
+            seen.add(object_id)
+            if path:
+                seen.add(path)
+        for object_id, stage in self._db.execute("SELECT object_id, stage FROM outcomes"):
+            seen.add(f"{object_id}/{stage}")
+        return seen
+
+    def _see_path(self, record: ObjectRecord) -> None:
+        if self._seen is not None and record.output_path:
+            self._seen.add(record.output_path)
+
     # --- transactions ----------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Commit the open batch."""
+        """Write the batch and commit."""
         with self._lock:
+            self._spill()
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
 
@@ -265,29 +314,71 @@ class SqliteState:
             self.flush()
             self._db.close()
 
-    def _write(self, query: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
+    def _written(self) -> None:
+        if not self._batched:
+            self.flush()
+
+    def _begin(self) -> None:
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN IMMEDIATE")
+
+    def _spill(self) -> None:
+        """Write the batch into the open transaction."""
+        batch = self._batch
+        if not batch:
+            return
+        self._begin()
+        try:
+            batch.write(self._db)
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            self._recent.clear()
+            self._form.forget()
+            raise
+        finally:
+            self._batch = Batch()
+        if self._batched:  # else another process may change them
+            self._remember(batch)
+
+    def _remember(self, batch: Batch) -> None:
+        for object_id, record in batch.records.items():
+            self._recent.pop(object_id, None)
+            if record.state not in TERMINAL:
+                self._recent[object_id] = record
+        while len(self._recent) > _RECENT_RECORDS:
+            del self._recent[next(iter(self._recent))]
+
+    def _write(self, query: str, values: tuple[Any, ...]) -> None:
         with self._lock:
-            if self._batched and not self._db.in_transaction:
-                self._db.execute("BEGIN IMMEDIATE")
-            return self._db.execute(query, values)
+            self._spill()
+            self._begin()
+            self._db.execute(query, values)
+            self._written()
 
     def _read(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        """Ask the tables, the batch included."""
+        with self._lock:
+            self._spill()
+            return self._rows(query, values)
+
+    def _rows(self, query: str, values: tuple[Any, ...]) -> list[Any]:
+        """Ask the tables alone."""
         with self._lock:
             return self._db.execute(query, values).fetchall()
 
-    def _one(self, where: str, value: Any) -> ObjectRecord | None:
-        rows = self._read(f"SELECT {_COLUMNS} FROM objects {where}", (value,))  # noqa: S608  # our own clauses
-        return _record_of(rows[0]) if rows else None
+    def _mapping_text(self, digest: bytes) -> bytes:
+        text = self._batch.mappings.get(digest)
+        return text or bytes(self._rows("SELECT text FROM mappings WHERE digest=?", (digest,))[0][0])
 
-    def _keep_mapping(self, line: bytes) -> bytes:
-        digest = hashlib.blake2b(line, digest_size=16).digest()
-        if digest not in self._known_mappings:
-            self._write("INSERT OR IGNORE INTO mappings VALUES (?,?)", (digest, line))
-            if len(self._known_mappings) >= _CACHED_MAPPINGS:
-                self._known_mappings.clear()
-            self._known_mappings.add(digest)
-        return digest
+    def _keep_mapping(self, digest: bytes, text: bytes) -> None:
+        self._batch.mappings[digest] = text
 
 
 def _record_of(row: tuple[Any, ...]) -> ObjectRecord:
     return ObjectRecord._make((row[0], State(row[1]), *row[2:14], bool(row[14])))
+
+
+def _verdict_of(row: tuple[str, str] | None) -> tuple[str, Mapping[tuple[str, str], int]]:
+    if row is None:
+        return "", {}
+    return row[0], {(finding, where): count for finding, where, count in json.loads(row[1])}

@@ -7,10 +7,13 @@ key*; all else is derived from it by HMAC-SHA-256 under a label, so that no key 
 project key               HMAC(root, 'project' ‖ label)
 subject id                HMAC(project key, 'id' ‖ issuer ‖ Patient ID), both normalised
 subject id, placeholder   HMAC(project key, 'study-subject' ‖ Study Instance UID)
-canonical                 the ledger's alias of the subject id, the id itself where there is none
+canonical                 whom the ledger's links lead to, the id itself where there are none
 subject key               HMAC(project key, 'subject' ‖ canonical)
 Patient ID, date offset   HMAC(subject key, ...)
 UID key                   HMAC(project key, 'uid'): one for the project
+study tag                 HMAC(ledger key, 'study-tag' ‖ Study Instance UID)
+accession tag             HMAC(ledger key, 'accession-tag' ‖ issuer ‖ accession number)
+tombstone                 HMAC(subject id, 'tombstone')
 ========================  ==================================================================================
 
 The UID key belongs to the project and not to the subject: an object whose Patient ID is missing or spelt
@@ -35,6 +38,7 @@ __all__ = [
     "DERIVATION_VERSION",
     "ProjectKeys",
     "UidMapper",
+    "accession_tag",
     "date_offset_days",
     "derive",
     "is_placeholder",
@@ -45,10 +49,13 @@ __all__ = [
     "normalise_uid",
     "patient_id_for",
     "project_message",
+    "split_subject_id",
     "study_subject_id",
+    "study_tag",
     "subject_id",
     "subject_key",
     "text_bytes",
+    "tombstone_tag",
     "uniform",
 ]
 
@@ -212,6 +219,30 @@ def subject_id(project_key: bytes, issuer: str, patient_id: str) -> bytes:
 def study_subject_id(project_key: bytes, study_uid: str) -> bytes:
     """32 bytes that stand for the unknown patient of one study."""
     return derive(project_key, "study-subject", text_bytes(study_uid))
+
+
+def split_subject_id(project_key: bytes, subject: bytes, case: str) -> bytes:
+    """32 bytes that stand for a person whose studies were filed under another one and whose own ID is not known."""
+    return derive(project_key, "split-subject", subject, text_bytes(case))
+
+
+def study_tag(ledger_key: bytes, study_uid: str) -> bytes:
+    """32 bytes that stand for a study in the ledger; takes a normalised UID."""
+    return derive(ledger_key, "study-tag", text_bytes(study_uid))
+
+
+def accession_tag(ledger_key: bytes, issuer: str, accession: str) -> bytes:
+    """32 bytes that stand for an accession number in the ledger; takes normalised values."""
+    return derive(ledger_key, "accession-tag", text_bytes(issuer), text_bytes(accession))
+
+
+def tombstone_tag(subject: bytes) -> bytes:
+    """32 bytes that remain of a withdrawn subject: its id is the key, so the tag does not give the id back.
+
+    No project key is needed, so every process that opens the ledger makes the same tag, the one that restores
+    a backup too, and none can miss a withdrawal for want of a key.
+    """
+    return derive(subject, "tombstone")
 
 
 def subject_key(project_key: bytes, canonical: bytes) -> bytes:

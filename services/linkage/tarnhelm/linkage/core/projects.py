@@ -1,22 +1,19 @@
-"""Projects: what must stay the same for as long as a study runs, pinned in a file.
+"""Projects: what must stay the same for as long as a study runs, pinned.
 
-A project's file holds settings and digests, no key and no identifier of a patient. It lies in the private
-state directory all the same, beside the keys.
+A project's document holds settings and digests, no key and no identifier of a patient. On one machine it lies
+in the private state directory all the same, beside the keys.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import secrets
-from dataclasses import asdict, dataclass, field, fields, replace
+from abc import ABC, abstractmethod
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Protocol
 
 from tarnhelm.common.errors import (
-    BAD_LABEL,
-    BAD_PIN,
     PINS_DIFFER,
     PROJECT_DAMAGED,
     PROJECT_DESTROYED,
@@ -24,115 +21,95 @@ from tarnhelm.common.errors import (
     PROJECT_UNKNOWN,
     TarnhelmError,
 )
-from tarnhelm.linkage.core.derive import DEFAULT_PLACEHOLDERS, DERIVATION_VERSION, is_uid_root
 from tarnhelm.linkage.core.private_files import locked, private_directory, read_private, write_private
+from tarnhelm.linkage.core.project import (
+    Project,
+    ProjectSettings,
+    RunPins,
+    checked,
+    checked_pins,
+    differences,
+    dumped,
+    parsed,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractContextManager
 
-__all__ = ["Project", "ProjectSettings", "ProjectStore", "RunPins", "differences", "state_directory"]
+__all__ = [
+    "Project",
+    "ProjectBook",
+    "ProjectSettings",
+    "ProjectStore",
+    "Projects",
+    "RunPins",
+    "differences",
+    "read_all",
+    "state_directory",
+]
 
-_FORMAT: Final = 1
-_LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}", re.ASCII)
-_PREFIX: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{0,15}", re.ASCII)
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
+class Projects(Protocol):
+    """Where projects are kept. Every method raises TarnhelmError.
 
-@dataclass(frozen=True, slots=True)
-class RunPins:
-    """What a run works with; the first run of a project pins it.
-
-    Attributes
-    ----------
-    recipe_digest
-        sha256 (hex) of the canonical recipe.
-    profiles
-        Names of the PS3.15 profiles; their order does not count.
-    standard_edition
-        Edition of PS3.15, for example ``2026d``.
-    surrogate_version
-        Of the frozen word tables and the algorithms that choose from them.
-    model_weights
-        Model → sha256 (hex). A model that the project has not pinned yet is added to the pins.
+    LNK-001 for an unknown project, LNK-009 for a destroyed one, LNK-013 where a damaged document may be the one.
     """
 
-    recipe_digest: str
-    profiles: tuple[str, ...] = ()
-    standard_edition: str = ""
-    surrogate_version: int = 1
-    model_weights: Mapping[str, str] = field(default_factory=dict)
+    def create(
+        self,
+        label: str,
+        settings: ProjectSettings | None = None,
+        *,
+        anonymous: bool = False,
+        before: Callable[[Project], None] | None = None,
+    ) -> Project:
+        """Make a project; ``before`` runs ahead of its being there (there the vault makes the key).
 
+        Raises LNK-002 where the label (in any case of letters) is taken, LNK-004 or LNK-005 where it or a
+        setting is not valid.
+        """
+        ...
 
-@dataclass(frozen=True, slots=True)
-class ProjectSettings:
-    """What is chosen when a project is made, and never changed.
+    def create_anonymous(
+        self, settings: ProjectSettings | None = None, *, before: Callable[[Project], None] | None = None
+    ) -> Project:
+        """Give a project for one run that named none; its label is made of the day and random digits."""
+        ...
 
-    Attributes
-    ----------
-    prefix
-        Begins every Patient ID: 1 to 16 capitals, digits and hyphens. Empty: made of the label.
-    uid_root
-        The site's own UID root of at most 34 characters. Empty: ``2.25``.
-    whole_weeks
-        Dates move by whole weeks, so that weekdays stay.
-    placeholders
-        Patient IDs that name nobody.
-    default_issuer
-        Stands in for an empty Issuer of Patient ID, so that objects with and without one are one patient's.
-    custodian_public_key
-        X25519, 32 bytes. Empty: the way back can be read by whoever holds the private state directory.
-    """
+    def get(self, label: str) -> Project:
+        """Give the project of a label or of an opaque id."""
+        ...
 
-    prefix: str = ""
-    uid_root: str = ""
-    whole_weeks: bool = False
-    placeholders: tuple[str, ...] = DEFAULT_PLACEHOLDERS
-    default_issuer: str = ""
-    custodian_public_key: bytes = b""
+    def list(self) -> tuple[Project, ...]:
+        """All projects by label, destroyed ones too; those of damaged documents are in :meth:`damaged`."""
+        ...
 
+    def damaged(self) -> tuple[str, ...]:
+        """Opaque ids of the projects whose documents cannot be read; they hinder no other."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A project's pins.
+    def pin(self, label: str, wanted: RunPins) -> Project:
+        """Pin what the first run works with; later, refuse a run that wants otherwise.
 
-    Attributes
-    ----------
-    label
-        What people call it; enters the derivation. Must not name a person.
-    id
-        Opaque, 32 hex digits: names files, keys and the vault's entries.
-    epoch
-        Names the root key; a new derivation is a new epoch.
-    derivation_version
-        Version of the derivation rules; one that this software does not know is refused.
-    revision
-        Rises with ``project upgrade``; the manifest names it.
-    pins
-        Nothing until the first run.
-    created
-        ISO 8601, UTC.
-    """
+        Raises LNK-003 where a pin differs (:func:`differences` names which), LNK-005 where a digest is none.
+        """
+        ...
 
-    label: str
-    id: str
-    created: str
-    settings: ProjectSettings
-    epoch: int = 1
-    derivation_version: int = DERIVATION_VERSION
-    revision: int = 1
-    pins: RunPins | None = None
-    anonymous: bool = False
-    destroyed: bool = False
+    def upgrade(self, label: str, wanted: RunPins) -> Project:
+        """Open a revision that works with other pins; without a difference nothing changes."""
+        ...
 
-    @property
-    def prefix(self) -> str:
-        """What Patient IDs begin with."""
-        return self.settings.prefix
+    def open_epoch(self, label: str, *, before: Callable[[Project], None]) -> Project:
+        """Open the next epoch: new surrogates for everybody; ``before`` makes its key.
 
-    @property
-    def issuer(self) -> str:
-        """Issuer of Patient ID for coded objects (0010,0021): names the project, at most 64 characters."""
-        return f"TARNHELM.{self.label}"
+        Broken off after ``before`` it can be called again, if ``before`` accepts a key that is there.
+        """
+        ...
+
+    def mark_destroyed(self, label: str) -> Project:
+        """Record that the keys are gone; the label stays taken."""
+        ...
 
 
 def state_directory(environ: Mapping[str, str], home: Path) -> Path:
@@ -148,29 +125,11 @@ def state_directory(environ: Mapping[str, str], home: Path) -> Path:
     return home / ".local" / "state" / "tarnhelm"
 
 
-def differences(pins: RunPins, wanted: RunPins) -> tuple[str, ...]:
-    """Names of the pins in which a run differs from its project."""
-    found = [
-        name
-        for name in ("recipe_digest", "standard_edition", "surrogate_version")
-        if getattr(pins, name) != getattr(wanted, name)
-    ]
-    if sorted(pins.profiles) != sorted(wanted.profiles):
-        found.append("profiles")
-    both = pins.model_weights.keys() & wanted.model_weights.keys()
-    found += [
-        f"model_weights.{name}" for name in sorted(both) if pins.model_weights[name] != wanted.model_weights[name]
-    ]
-    return tuple(found)
-
-
-class ProjectStore:
-    """The projects of one state directory.
+class ProjectBook(ABC):
+    """Implements :class:`Projects` but for where documents lie.
 
     Parameters
     ----------
-    state_directory
-        Made with mode 0700 if missing; refused (LNK-011) if others can enter it.
     clock
         Gives the time, in UTC.
     token
@@ -179,14 +138,24 @@ class ProjectStore:
 
     def __init__(
         self,
-        state_directory: Path,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         token: Callable[[int], str] = secrets.token_hex,
     ) -> None:
-        self._folder = private_directory(private_directory(state_directory) / "projects")
         self._clock = clock
         self._token = token
+
+    @abstractmethod
+    def _held(self) -> AbstractContextManager[None]:
+        """Hold all projects against other writers."""
+
+    @abstractmethod
+    def _all(self) -> tuple[tuple[Project, ...], tuple[str, ...]]:
+        """All projects, and the opaque ids of the documents that hold none."""
+
+    @abstractmethod
+    def _write(self, project: Project) -> None:
+        """Put a project's document in the place of the one before, whole; all are held."""
 
     def create(
         self,
@@ -196,22 +165,16 @@ class ProjectStore:
         anonymous: bool = False,
         before: Callable[[Project], None] | None = None,
     ) -> Project:
-        """Make a project; ``before`` runs ahead of its file (there the vault makes the key).
-
-        Raises
-        ------
-        TarnhelmError
-            LNK-002 where the label (in any case of letters) is taken, LNK-004 or LNK-005 where it or a
-            setting is not valid.
-        """
-        if not _LABEL.fullmatch(label):
-            raise TarnhelmError(BAD_LABEL)
-        chosen = _checked(label, settings or ProjectSettings())
+        """See :class:`Projects`."""
+        chosen = checked(label, settings or ProjectSettings())
         created = self._clock().astimezone(UTC).isoformat(timespec="seconds")
         project = Project(label, self._token(16), created, chosen, anonymous=anonymous)
-        with locked(self._folder):
-            if any(other.label.casefold() == label.casefold() for other in self._all()):
+        with self._held():
+            projects, damaged = self._all()
+            if any(other.label.casefold() == label.casefold() for other in projects):
                 raise TarnhelmError(PROJECT_EXISTS)
+            if damaged and not anonymous:  # a label given twice would be two keys for one study
+                raise TarnhelmError(PROJECT_DAMAGED)
             if before is not None:
                 before(project)
             self._write(project)
@@ -220,7 +183,7 @@ class ProjectStore:
     def create_anonymous(
         self, settings: ProjectSettings | None = None, *, before: Callable[[Project], None] | None = None
     ) -> Project:
-        """Give a project for one run that named none; its label is made of the day and random digits."""
+        """See :class:`Projects`."""
         label = f"run-{self._clock().astimezone(UTC):%Y%m%d}-{self._token(6)}"
         chosen = settings or ProjectSettings()
         if not chosen.prefix:
@@ -228,98 +191,124 @@ class ProjectStore:
         return self.create(label, chosen, anonymous=True, before=before)
 
     def get(self, label: str) -> Project:
-        """Give the project of a label or of an opaque id; LNK-001 for an unknown one, LNK-009 for a destroyed one."""
-        for project in self._all():
-            if label in {project.label, project.id}:
-                if project.destroyed:
-                    raise TarnhelmError(PROJECT_DESTROYED)
-                return project
-        raise TarnhelmError(PROJECT_UNKNOWN)
+        """See :class:`Projects`."""
+        project = self._found(label)
+        if project.destroyed:
+            raise TarnhelmError(PROJECT_DESTROYED)
+        return project
 
     def list(self) -> tuple[Project, ...]:
-        """All projects by label, destroyed ones too."""
-        return tuple(sorted(self._all(), key=lambda project: project.label))
+        """See :class:`Projects`."""
+        return tuple(sorted(self._all()[0], key=lambda project: project.label))
+
+    def damaged(self) -> tuple[str, ...]:
+        """See :class:`Projects`."""
+        return self._all()[1]
 
     def pin(self, label: str, wanted: RunPins) -> Project:
-        """Pin what the first run works with; later, refuse a run that wants otherwise.
+        """See :class:`Projects`."""
+        pins = checked_pins(wanted)
 
-        Raises
-        ------
-        TarnhelmError
-            LNK-003 where a pin differs (:func:`differences` names which), LNK-005 where a digest is none.
-        """
-        digests = [wanted.recipe_digest, *wanted.model_weights.values()]
-        if not all(_DIGEST.fullmatch(digest) for digest in digests):
-            raise TarnhelmError(BAD_PIN)
-        with locked(self._folder):
-            project = self.get(label)
+        def pinned(project: Project) -> Project:
             if project.pins is None:
-                pinned = replace(
-                    wanted, profiles=tuple(sorted(wanted.profiles)), model_weights=dict(wanted.model_weights)
-                )
-            else:
-                found = differences(project.pins, wanted)
-                if found:
-                    raise TarnhelmError(PINS_DIFFER, count=len(found))
-                pinned = replace(project.pins, model_weights={**wanted.model_weights, **project.pins.model_weights})
-            if pinned != project.pins:
-                project = replace(project, pins=pinned)
-                self._write(project)
-            return project
+                return replace(project, pins=pins)
+            found = differences(project.pins, pins)
+            if found:
+                raise TarnhelmError(PINS_DIFFER, count=len(found))
+            weights = {**pins.model_weights, **project.pins.model_weights}
+            return replace(project, pins=replace(project.pins, model_weights=weights))
+
+        return self._changed(label, pinned)
+
+    def upgrade(self, label: str, wanted: RunPins) -> Project:
+        """See :class:`Projects`."""
+        pins = checked_pins(wanted)
+
+        def upgraded(project: Project) -> Project:
+            if project.pins is None:
+                return replace(project, pins=pins)
+            if not differences(project.pins, pins):
+                return project
+            earlier = (*project.earlier_pins, project.pins)
+            weights = {**project.pins.model_weights, **pins.model_weights}
+            fresh = replace(pins, model_weights=weights)
+            return replace(project, pins=fresh, earlier_pins=earlier, revision=project.revision + 1)
+
+        return self._changed(label, upgraded)
+
+    def open_epoch(self, label: str, *, before: Callable[[Project], None]) -> Project:
+        """See :class:`Projects`."""
+
+        def opened(project: Project) -> Project:
+            following = replace(project, epoch=project.epoch + 1)
+            before(following)
+            return following
+
+        return self._changed(label, opened)
 
     def mark_destroyed(self, label: str) -> Project:
-        """Record that the keys are gone; the label stays taken."""
-        with locked(self._folder):
-            for project in self._all():
-                if label in {project.label, project.id}:
-                    gone = replace(project, destroyed=True)
-                    self._write(gone)
-                    return gone
-        raise TarnhelmError(PROJECT_UNKNOWN)
+        """See :class:`Projects`."""
+        with self._held():
+            gone = replace(self._found(label), destroyed=True)
+            self._write(gone)
+            return gone
+
+    def _changed(self, label: str, change: Callable[[Project], Project]) -> Project:
+        with self._held():
+            project = self.get(label)
+            changed = change(project)
+            if changed != project:
+                self._write(changed)
+            return changed
+
+    def _found(self, label: str) -> Project:
+        projects, damaged = self._all()
+        for project in projects:
+            if label in {project.label, project.id}:
+                return project
+        raise TarnhelmError(PROJECT_DAMAGED if damaged else PROJECT_UNKNOWN)
+
+
+class ProjectStore(ProjectBook):
+    """The projects of one state directory.
+
+    Parameters
+    ----------
+    state_directory
+        Made with mode 0700 if missing; refused (LNK-011) if others can enter it.
+    clock, token
+        See :class:`ProjectBook`.
+    """
+
+    def __init__(
+        self,
+        state_directory: Path,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        token: Callable[[int], str] = secrets.token_hex,
+    ) -> None:
+        super().__init__(clock=clock, token=token)
+        self._folder = private_directory(private_directory(state_directory) / "projects")
+
+    def _held(self) -> AbstractContextManager[None]:
+        return locked(self._folder)
+
+    def _all(self) -> tuple[tuple[Project, ...], tuple[str, ...]]:
+        paths = sorted(self._folder.glob("*.json"))
+        found = ((path.stem, content) for path in paths if (content := read_private(path)) is not None)
+        return read_all(found)
 
     def _write(self, project: Project) -> None:
-        document = {"format": _FORMAT, **asdict(project)}
-        document["settings"]["custodian_public_key"] = project.settings.custodian_public_key.hex()
-        text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
-        write_private(self._folder / f"{project.id}.json", text.encode() + b"\n", replace=True)
-
-    def _all(self) -> Iterator[Project]:
-        for path in sorted(self._folder.glob("*.json")):
-            content = read_private(path)
-            if content is not None:
-                yield _parsed(content)
+        write_private(self._folder / f"{project.id}.json", dumped(project), replace=True)
 
 
-def _checked(label: str, settings: ProjectSettings) -> ProjectSettings:
-    """Give settings with the prefix filled in, each one valid."""
-    prefix = settings.prefix or _prefix_of(label)
-    key = settings.custodian_public_key
-    if not _PREFIX.fullmatch(prefix) or len(key) not in {0, 32}:
-        raise TarnhelmError(BAD_PIN)
-    if settings.uid_root and not is_uid_root(settings.uid_root):
-        raise TarnhelmError(BAD_PIN)
-    return replace(settings, prefix=prefix)
-
-
-def _prefix_of(label: str) -> str:
-    letters = "".join(character for character in label.upper() if character.isalnum())
-    return f"{letters[:8]}-"
-
-
-def _parsed(content: bytes) -> Project:
-    try:
-        document: dict[str, Any] = json.loads(content)
-        if document.pop("format") != _FORMAT or document["derivation_version"] != DERIVATION_VERSION:
-            raise TarnhelmError(PROJECT_DAMAGED)
-        settings = document.pop("settings")
-        settings["custodian_public_key"] = bytes.fromhex(settings["custodian_public_key"])
-        settings["placeholders"] = tuple(settings["placeholders"])
-        pins = document.pop("pins")
-        if pins is not None:
-            pins = RunPins(**{**pins, "profiles": tuple(pins["profiles"])})
-        known = {entry.name for entry in fields(Project)}
-        if not document.keys() <= known:
-            raise TarnhelmError(PROJECT_DAMAGED)
-        return Project(settings=_checked(document["label"], ProjectSettings(**settings)), pins=pins, **document)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise TarnhelmError(PROJECT_DAMAGED) from None
+def read_all(documents: Iterable[tuple[str, bytes]]) -> tuple[tuple[Project, ...], tuple[str, ...]]:
+    """Give the projects of documents (opaque id, content), and the ids of those that hold none."""
+    projects: dict[str, Project] = {}
+    damaged: dict[str, None] = {}
+    for opaque, content in documents:
+        try:
+            projects[opaque] = parsed(content)
+        except TarnhelmError:
+            damaged[opaque] = None
+    return tuple(projects.values()), tuple(damaged)

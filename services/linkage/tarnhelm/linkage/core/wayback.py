@@ -13,6 +13,7 @@ two ways has two records, and nothing of the way back is lost.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.linkage.core.derive import derive
@@ -20,15 +21,48 @@ from tarnhelm.linkage.core.ledger import Ledger, TaggedRecord, record_context
 from tarnhelm.linkage.vaults.base import SealItem, Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-__all__ = ["STUDY_KINDS", "WayBack"]
+__all__ = ["STUDY_KINDS", "Link", "WayBack"]
 
 STUDY_KINDS: Final = frozenset({"study_uid", "accession_number", "study_date"})
 """Kinds of value that belong to the study; all others belong to the subject."""
 _TAG_BYTES: Final = 16
 _PADDED_TO: Final = 256
 """Plaintexts end in spaces up to a multiple of this, so that a record's size does not tell a name's length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What is to be kept of one object's subject and study.
+
+    Attributes
+    ----------
+    patient_id, study_uid
+        Surrogates.
+    values
+        (kind, original value); empty values are passed over.
+    subject, study
+        The subject's id as the objects name it, and the study's tag: by them a withdrawal finds the records.
+    moved
+        The study's tag where it was moved to another subject, whose the record of the subject then is.
+    """
+
+    patient_id: str
+    study_uid: str
+    values: tuple[tuple[str, str], ...] = field(repr=False)
+    subject: bytes = field(default=b"", repr=False)
+    study: bytes = field(default=b"", repr=False)
+    moved: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    kind: str
+    handle: str
+    text: bytes = field(repr=False)
+    subject: bytes = b""
+    study: bytes = b""
 
 
 class WayBack:
@@ -52,49 +86,50 @@ class WayBack:
         self._project = project
         self._key = key
 
-    def record(self, patient_id: str, study_uid: str, values: Iterable[tuple[str, str]]) -> None:
-        """Keep the way back of one subject and one study.
+    def record(self, links: Sequence[Link]) -> None:
+        """Keep the way back of subjects and studies; one call to the vault for all that is new.
 
-        Parameters
-        ----------
-        patient_id, study_uid
-            Surrogates.
-        values
-            (kind, original value); empty values are passed over.
+        Raises
+        ------
+        TarnhelmError
+            LNK-017 where one of the subjects was withdrawn; nothing was written.
         """
-        found = sorted({pair for pair in values if pair[1]})
-        of_subject = [pair for pair in found if pair[0] not in STUDY_KINDS]
-        of_study = [pair for pair in found if pair[0] in STUDY_KINDS]
         records = []
-        if of_subject:
-            records.append(("subject", patient_id, {"v": 1, "values": of_subject}))
-        if of_study:
-            records.append(("study", study_uid, {"v": 1, "subject": patient_id, "values": of_study}))
+        for link in links:
+            found = sorted({pair for pair in link.values if pair[1]})
+            of_subject = [pair for pair in found if pair[0] not in STUDY_KINDS]
+            of_study = [pair for pair in found if pair[0] in STUDY_KINDS]
+            if of_subject:
+                text = _encoded({"v": 1, "values": of_subject})
+                records.append(_Record("subject", link.patient_id, text, link.subject, link.moved))
+            if of_study:
+                text = _encoded({"v": 1, "subject": link.patient_id, "values": of_study})
+                records.append(_Record("study", link.study_uid, text, link.subject, link.study))
         self._put(records)
 
     def record_paths(self, run: str, pairs: Sequence[tuple[str, str]]) -> None:
         """Keep a batch of (original path, released path) of one run; surrogate-escaped bytes are kept as such."""
         if pairs:
-            self._put([("paths", run, {"v": 1, "pairs": [list(pair) for pair in pairs]})])
+            self._put([_Record("paths", run, _encoded({"v": 1, "pairs": [list(pair) for pair in pairs]}))])
 
-    def _put(self, records: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
-        plain = [(kind, handle, _encoded(document)) for kind, handle, document in records]
-        tags = [
-            derive(self._key, "record", kind.encode(), handle.encode("utf-8"), text)[:_TAG_BYTES]
-            for kind, handle, text in plain
-        ]
-        known = self._ledger.known(tags)
-        fresh = [(tag, entry) for tag, entry in zip(tags, plain, strict=True) if tag not in known]
+    def _put(self, records: Sequence[_Record]) -> None:
+        tagged = {self._tag(record): record for record in records}
+        known = self._ledger.known(list(tagged))
+        fresh = [(tag, record) for tag, record in tagged.items() if tag not in known]
         if not fresh:
             return
-        items = [SealItem(text, record_context(kind, handle)) for _, (kind, handle, text) in fresh]
+        items = [SealItem(record.text, record_context(record.kind, record.handle)) for _, record in fresh]
         sealed = self._vault.seal_batch(self._project, items)
         self._ledger.put_records(
             [
-                TaggedRecord(tag, kind, handle, blob)
-                for (tag, (kind, handle, _)), blob in zip(fresh, sealed, strict=True)
+                TaggedRecord(tag, record.kind, record.handle, blob, record.subject, record.study)
+                for (tag, record), blob in zip(fresh, sealed, strict=True)
             ]
         )
+
+    def _tag(self, record: _Record) -> bytes:
+        parts = (record.kind.encode(), record.handle.encode("utf-8"), record.text)
+        return derive(self._key, "record", *parts)[:_TAG_BYTES]
 
 
 def _encoded(document: dict[str, Any]) -> bytes:

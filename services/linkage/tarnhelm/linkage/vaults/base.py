@@ -34,8 +34,9 @@ class SealItem:
 class Vault(Protocol):
     """What assigning needs. Projects are named by their opaque id.
 
-    Every method raises TarnhelmError: LNK-007 (RETRY) where the vault is sealed or away, LNK-009 for a
-    destroyed project, LNK-010 where it has no key for the project. A missing key is never made.
+    Every method raises TarnhelmError: LNK-007 (RETRY) where the vault is sealed or away, LNK-030 (RETRY) where
+    it does not take this process's identity, LNK-009 for a destroyed project, LNK-010 where it has no key for
+    the project. A missing key is never made.
     """
 
     def hmac(self, project: str, epoch: int, data: bytes) -> bytes:
@@ -65,7 +66,8 @@ class VaultKeeper(Protocol):
     def create(self, project: str, epoch: int, custodian: bytes | None) -> None:
         """Make the root key of an epoch and fix the reader of the way back (X25519 public key, 32 bytes).
 
-        Raises LNK-016 where the epoch has a key already, LNK-009 where the project was destroyed.
+        Raises LNK-016 where the epoch has a key already, LNK-009 where the project was destroyed, LNK-006 for
+        a custodian's key that hides nothing, LNK-032 for any where the vault's own policies name the reader.
         """
         ...
 

@@ -1,8 +1,9 @@
 """Compile a profile and a recipe into what the rewriter does with each element.
 
-The recipe's own rule decides where there is one; else the profile; else "unknown means remove". The result is
-a tree of tables, one for the data set and one for every sequence that occurs, keyed by raw header bytes, and
-filled when an element is seen for the first time.
+The recipe's own rule decides where there is one (:mod:`~tarnhelm.metadata.core.by_recipe`); else the profile
+(:mod:`~tarnhelm.metadata.core.by_profile`); else "unknown means remove". The result is a tree of tables, one for the
+data set and one for every sequence that occurs, keyed by raw header bytes, and filled when an element is seen for the
+first time.
 """
 
 from __future__ import annotations
@@ -11,60 +12,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tarnhelm.common import errors
 from tarnhelm.common.dicom.header import PIXEL_DATA, Encoding, KeyTable
-from tarnhelm.metadata.core import makers, standard
-from tarnhelm.metadata.core.expressions import (
-    ElementView,
-    asks_uid,
-    depends_on_value_only,
-    expression_maker,
-    expression_queries,
-)
+from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.metadata.core import standard
+from tarnhelm.metadata.core.attributes import attribute_label, first_vr
+from tarnhelm.metadata.core.by_profile import ProfileRules
+from tarnhelm.metadata.core.by_recipe import asking_for_all, moves_times, recipe_operation
+from tarnhelm.metadata.core.expressions import ElementView, expression_maker
 from tarnhelm.metadata.core.harvest import FACT_TAGS, harvest_class
-from tarnhelm.metadata.core.operations import DROP_OPERATION, Maker, Operation, OperationCode
-from tarnhelm.metadata.core.profiles import resolve
-from tarnhelm.metadata.core.pseudo import PseudoError, get_class
-from tarnhelm.metadata.core.recipe import ActionName, Decision, ElementKey, PathStep, PseudoCall, TagSelector, holds
+from tarnhelm.metadata.core.literals import fits
+from tarnhelm.metadata.core.operations import Maker, Operation, OperationCode, UidMaker
+from tarnhelm.metadata.core.pseudo import OddValue
+from tarnhelm.metadata.core.recipe import Decision, ElementKey, PathStep, TagSelector, holds, may_keep_private
 
 if TYPE_CHECKING:
     from tarnhelm.metadata.core.context import ObjectContext
     from tarnhelm.metadata.core.profiles import Profile
     from tarnhelm.metadata.core.recipe import Recipe
 
-__all__ = ["MARKER_TAGS", "Addition", "RuleCompiler", "RuleTable", "attribute_label", "first_vr"]
+__all__ = ["FILED_BY", "MARKER_TAGS", "Addition", "RuleCompiler", "RuleTable"]
 
 #: Written by ``finalise`` from recorded outcomes, never copied from the source (PS3.15 E.1.1).
 MARKER_TAGS: Final = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
-PATIENT_ID: Final = 0x00100020
-ISSUER_OF_PATIENT_ID: Final = 0x00100021
-CODE_MEANING: Final = 0x00080104
+_SOP_INSTANCE: Final = 0x00080018
+#: SOP Class, SOP Instance, Study and Series Instance UID: without them no archive takes an object (PS3.4 Annex B).
+FILED_BY: Final = frozenset({0x00080016, _SOP_INSTANCE, 0x0020000D, 0x0020000E})
 _TABLES_AT_MOST: Final = 4096
-_DATE_VRS: Final = frozenset({"DA", "DT"})
-_FREE_TEXT_VRS: Final = frozenset({"LO", "LT", "ST", "UC", "UT"})
-#: Short strings that people fill in as they like, told by the ending of their keyword.
-_FREE_ENDINGS: Final = ("ID", "Name", "Label", "Description", "Comments")
-#: Texts that name equipment, agents and tables; they stay but for the object's own identifiers.
-_TECHNICAL_TEXTS: Final = frozenset(
-    {
-        0x00080070, 0x00081090, 0x00181020, 0x00180010, 0x00180031, 0x00280055, 0x00281055, 0x00283003, 0x00283002,
-        0x00181250, 0x00181251, 0x00186031, 0x00189005, 0x00540400, 0x00541101, 0x00541103, 0x00541104, 0x00541105,
-        0x0008010B, 0x00080104, 0x00080116, 0x00080119, 0x00189004, 0x00080068, 0x00540202, 0x00180035, 0x00180024,
-    }
-)  # fmt: skip
-
-
-def attribute_label(tag: int, creator: str | None = None) -> str:
-    """Name of an attribute for people: its keyword, or its tag where it has none."""
-    if tag >> 16 & 1:
-        if creator:
-            return f'({tag >> 16:04x},"{creator}",{tag & 0xFF:02x})'
-        return f"({tag >> 16:04x},xx{tag & 0xFF:02x})" if tag & 0xFFFF > 0xFF else f"({tag >> 16:04x},00xx)"
-    return standard.keyword_of(tag) or f"({tag >> 16:04x},{tag & 0xFFFF:04x})"
-
-
-def first_vr(tag: int) -> str:
-    """VR of an attribute in the dictionary, the first of several (``US or SS``), ``UN`` where it has none."""
-    return (standard.vr_of(tag) or "UN").split(" ", 1)[0]
 
 
 class RuleTable(KeyTable):
@@ -76,14 +50,11 @@ class RuleTable(KeyTable):
         encoding: Encoding,
         sop_class: str,
         path: tuple[PathStep, ...],
-        *,
-        clean_inside: bool,
     ) -> None:
         super().__init__(encoding)
         self.compiler = compiler
         self.sop_class = sop_class
         self.path = path
-        self.clean_inside = clean_inside
         self._nested: dict[tuple[int, Encoding], RuleTable] = {}
         self._private: dict[tuple[int, str, str], Operation] = {}
 
@@ -100,11 +71,17 @@ class RuleTable(KeyTable):
                 encoding,
                 self.sop_class,
                 (*self.path, PathStep(tag, None)),
-                clean_inside=self.clean_inside or self.compiler.cleans_inside(self, tag),
             )
             if self.compiler.count_table():
                 self._nested[tag, encoding] = found
         return found
+
+    def along(self, path: tuple[int, ...]) -> RuleTable:
+        """Return the table of the items at the end of a path of sequences below this place."""
+        table = self
+        for tag in path:
+            table = table.nested(tag, self.encoding)
+        return table
 
     def vr_of(self, tag: int) -> str:
         """VR in the data dictionary."""
@@ -122,6 +99,16 @@ class RuleTable(KeyTable):
         return found
 
 
+def _keep_filed(operation: Operation | None, label: str) -> None:
+    """Let rules that would take a UID away map it: its surrogate says as little, and the object can be filed."""
+    while operation is not None:
+        if operation.code in (OperationCode.DROP, OperationCode.EMPTY):
+            operation.code = OperationCode.UID
+            operation.label = (label, "PSEUDO")
+            operation.reason = "mapped: without it the object cannot be filed"
+        operation = operation.otherwise
+
+
 @dataclass(frozen=True, slots=True)
 class Addition:
     """An attribute that the recipe creates where an object has none."""
@@ -130,19 +117,7 @@ class Addition:
     vr: str
     make: Maker
     label: tuple[str, str]
-
-
-def _may_keep_private(recipe: Recipe) -> bool:
-    """Tell whether any rule could let a private element stay; most recipes have none, and then none is looked at."""
-    for rule in recipe.header_rules:
-        if rule.action is ActionName.REMOVE:
-            continue
-        selector = rule.selector
-        if not isinstance(selector, TagSelector) or selector.tag.creator is not None:
-            return True
-        if selector.tag.exact and selector.tag.value >> 16 & 1:
-            return True
-    return False
+    source: str = "recipe"
 
 
 class RuleCompiler:
@@ -159,8 +134,10 @@ class RuleCompiler:
     def __init__(self, profile: Profile, recipe: Recipe | None) -> None:
         self.profile = profile
         self.recipe = recipe
-        self.private_possible = profile.retain_safe_private or (recipe is not None and _may_keep_private(recipe))
-        self.reads_other_fields = recipe is not None and bool(recipe.functions or recipe.value_groups)
+        self.private_possible = profile.retain_safe_private or (recipe is not None and may_keep_private(recipe))
+        self._pairs = moves_times(recipe)
+        self.reads_other_fields = self._pairs or (recipe is not None and bool(recipe.functions or recipe.value_groups))
+        self._by_profile = ProfileRules(profile, pairs=self._pairs)
         self._tables = 0
         self._roots: dict[tuple[str, Encoding], RuleTable] = {}
         self._added: tuple[Addition, ...] | None = None
@@ -172,17 +149,13 @@ class RuleCompiler:
             if len(self._roots) >= 64 or self._tables >= _TABLES_AT_MOST:
                 self._roots.clear()
                 self._tables = 0
-            found = self._roots[sop_class, encoding] = RuleTable(self, encoding, sop_class, (), clean_inside=False)
+            found = self._roots[sop_class, encoding] = RuleTable(self, encoding, sop_class, ())
         return found
 
     def count_table(self) -> bool:
         """Count one more nested table; ``False`` once there are absurdly many (a hostile file)."""
         self._tables += 1
         return self._tables < _TABLES_AT_MOST
-
-    def cleans_inside(self, table: RuleTable, tag: int) -> bool:
-        """Tell whether free text below this sequence is cleaned word by word (its rule is C)."""
-        return table.compiler.operation(table, tag, "SQ").clean_inside
 
     def operation(self, table: RuleTable, tag: int, vr: str) -> Operation:
         """Compile one rule. ``vr`` is the one the file shows."""
@@ -200,7 +173,12 @@ class RuleCompiler:
                 OperationCode.DROP, (label, "REMOVE"), source="structure", reason="group lengths are retired"
             )
         if tag in MARKER_TAGS and not table.path:
-            return Operation(OperationCode.DROP, source="finalise", reason="markers are written from recorded outcomes")
+            return Operation(
+                OperationCode.DROP,
+                (label, "REPLACE"),
+                source="finalise",
+                reason="markers are written from recorded outcomes",
+            )
         if tag >> 16 & 1:
             code = OperationCode.PRIVATE if self.private_possible else OperationCode.DROP
             label = f"({tag >> 16:04x},xxxx)"
@@ -217,14 +195,20 @@ class RuleCompiler:
             vr = first_vr(tag)
         decision = self.recipe.decide(ElementKey((*table.path, PathStep(tag, None)), vr)) if self.recipe else None
         if decision is not None:
-            made = self._from_recipe(decision, tag, vr, label)
+            made = recipe_operation(decision, tag, vr, label, pairs=self._pairs)
+            if tag in FILED_BY and not table.path:
+                _keep_filed(made, label)
             last = made
             while last.otherwise is not None:
                 last = last.otherwise
             if last.condition is not None:
-                last.otherwise = self._from_profile(table, tag, vr, label)
-            return _asking_for_all(made)
-        return self._from_profile(table, tag, vr, label)
+                last.otherwise = self._by_profile.operation(table, tag, vr, label)
+            return asking_for_all(made)
+        return self._by_profile.operation(table, tag, vr, label)
+
+    def profile_says(self, table: RuleTable, tag: int, vr: str) -> Operation:
+        """Compile what the profile alone would do with an attribute, for explanations and reviews."""
+        return self._by_profile.operation(table, tag, vr, attribute_label(tag))
 
     def resolve_condition(
         self, operation: Operation, context: ObjectContext, value: str, tag: int, vr: str
@@ -235,7 +219,12 @@ class RuleCompiler:
             if holds(operation.condition, view, context.value_groups):
                 break
             if operation.otherwise is None:
-                return DROP_OPERATION
+                return Operation(
+                    OperationCode.DROP,
+                    (operation.label[0], "REMOVE"),
+                    source="structure",
+                    reason="unknown means remove",
+                )
             operation = operation.otherwise
         return operation
 
@@ -243,10 +232,25 @@ class RuleCompiler:
         """Collect the recipe's ``%values`` groups from the elements of one object."""
         return self.recipe.collect_values_from(elements) if self.recipe is not None else {}
 
-    def keeps_uid(self, table: RuleTable, tag: int) -> bool:
-        """Tell whether a UID attribute of the data set stays as it is."""
-        operation = table.compiler.operation(table, tag, "UI")
-        return operation.code == OperationCode.COPY
+    def sop_instance(self, table: RuleTable) -> UidMaker:
+        """Return what makes the SOP Instance UID, which the file meta information repeats (PS3.10 §7.1)."""
+        operation = self.operation(table, _SOP_INSTANCE, "UI")
+
+        def made(context: ObjectContext, original: str) -> str:
+            chosen = self.resolve_condition(operation, context, original, _SOP_INSTANCE, "UI")
+            if chosen.code == OperationCode.COPY:
+                return original
+            if chosen.make is None:
+                return context.uid(original)
+            try:
+                text = (chosen.make(context, original.encode("ascii")) or b"").decode("ascii")
+            except (OddValue, ValueError, LookupError):
+                raise TarnhelmError(errors.BAD_SURROGATE, tag=_SOP_INSTANCE) from None
+            if not text or not fits(text, "UI"):
+                raise TarnhelmError(errors.BAD_SURROGATE, tag=_SOP_INSTANCE)
+            return text
+
+        return made
 
     def sets_identity(self, table: RuleTable, tag: int) -> bool:
         """Tell whether the subject's pseudonym or the project's name is written where the source has no such attribute."""
@@ -263,223 +267,16 @@ class RuleCompiler:
                 tag = rule.selector.tag.value
                 vr = first_vr(tag) if standard.is_known_attribute(tag) else "LO"
                 decision = Decision(rule.action, rule.value, rule)
-                made.append(Addition(tag, vr, expression_maker(decision, tag, vr), (attribute_label(tag), "ADD")))
+                label = attribute_label(tag), "ADD"
+                made.append(Addition(tag, vr, expression_maker(decision, tag, vr), label, f"recipe line {rule.line}"))
             self._added = tuple(sorted(made, key=lambda one: one.tag))
         return self._added
 
-    # -- recipe -----------------------------------------------------------------------------------------------
-
-    def _from_recipe(self, decision: Decision, tag: int, vr: str, label: str) -> Operation:
-        try:
-            return self._recipe_operation(decision, tag, vr, label)
-        except PseudoError:
-            # The file writes the attribute with a VR that the class cannot write: an odd value, so it goes.
-            return Operation(
-                OperationCode.DROP, (label, "REMOVE"), source="recipe", reason="its VR is not the attribute's"
-            )
-
-    def _recipe_operation(self, decision: Decision, tag: int, vr: str, label: str) -> Operation:
-        source = f"recipe line {decision.rule.line}" if decision.rule.line else "recipe"
-        action = decision.action
-        shown = (label, str(action))
-        if action is ActionName.KEEP:
-            code = OperationCode.SEQUENCE if vr == "SQ" else OperationCode.COPY
-            made = Operation(code, shown, source=source, reason="kept by the recipe", keeps=True)
-        elif action is ActionName.REMOVE:
-            made = Operation(OperationCode.DROP, shown, source=source, reason="removed by the recipe")
-        elif action is ActionName.BLANK or vr == "SQ":
-            made = Operation(OperationCode.EMPTY, shown, source=source, reason="blanked by the recipe")
-        else:
-            made = Operation(
-                OperationCode.VALUE,
-                shown,
-                make=expression_maker(decision, tag, vr),
-                memo=depends_on_value_only(decision),
-                asks_uid=asks_uid(decision),
-                queries=expression_queries(decision, vr),
-                source=source,
-                reason=f"{str(action).lower()} by the recipe",
-                surrogate=_surrogate_class(decision, vr),
-            )
-        if decision.condition is not None:
-            made.condition = decision.condition
-            made.interesting = True
-            if decision.otherwise is not None:
-                made.otherwise = self._from_recipe(decision.otherwise, tag, vr, label)
-        return made
-
-    # -- profile ----------------------------------------------------------------------------------------------
-
-    def _from_profile(self, table: RuleTable, tag: int, vr: str, label: str) -> Operation:
-        decided = self.profile.decide(tag)
-        path = (*(step.tag for step in table.path), tag)
-        kind = standard.attribute_type(table.sop_class, path)
-        code = resolve(decided.action, kind, iod_known=standard.is_known_iod(table.sop_class))
-        if decided.action == "X/Z/U*":
-            # The table lets a sequence of references go unless the IOD needs it. References are kept instead,
-            # with their UIDs replaced, so that they resolve among the released objects.
-            code = "U"
-        row = f"profile {decided.row}"
-        reason = decided.reason
-        if tag == PATIENT_ID and not table.path:
-            return Operation(
-                OperationCode.VALUE, (label, "PSEUDO"), make=_subject_id, source=row, reason="the subject's pseudonym",
-                surrogate="id",
-            )  # fmt: skip
-        if tag == ISSUER_OF_PATIENT_ID and not table.path:
-            return Operation(
-                OperationCode.VALUE, (label, "PSEUDO"), make=_issuer, source=row, reason="names the project",
-                surrogate="organisation",
-            )  # fmt: skip
-        if vr == "UI":
-            if code in "KC" and self.profile.retain_uids and not decided.row.startswith("house"):
-                return Operation(OperationCode.COPY, (label, "KEEP"), source=row, reason=reason, keeps=True)
-            if code in "KUDC" or (code in "XZ" and kind in ("1", "1C")):
-                return Operation(OperationCode.UID, (label, "PSEUDO"), source=row, reason=reason)
-        if vr == "SQ" and code in "KCUD":
-            return Operation(
-                OperationCode.SEQUENCE, (label, "KEEP"), source=row, reason="its items are cleaned by their own rules",
-                clean_inside=code == "C",
-            )  # fmt: skip
-        if code == "X":
-            return Operation(OperationCode.DROP, (label, "REMOVE"), source=row, reason=reason)
-        if code == "Z":
-            return Operation(OperationCode.EMPTY, (label, "BLANK"), source=row, reason=reason)
-        if code == "D":
-            if vr in _DATE_VRS and self.profile.dates == "shifted":
-                return self._shift(label, vr, row, reason)
-            return Operation(
-                OperationCode.VALUE, (label, "REPLACE"), make=makers.dummy_maker(vr), source=row, reason=reason,
-                surrogate=_CLASS_OF_VR.get(vr, "text"),
-            )  # fmt: skip
-        if code == "C":
-            if vr in _DATE_VRS:
-                return self._shift(label, vr, row, reason)
-            if vr == "TM":
-                return Operation(OperationCode.COPY, (label, "KEEP"), source=row, reason="times of day stay")
-            return self._clean(label, vr, row, reason)
-        return self._keep(table, tag, vr, label, row, reason, listed=not decided.row.startswith("house"))
-
-    def _keep(
-        self, table: RuleTable, tag: int, vr: str, label: str, row: str, reason: str, *, listed: bool
-    ) -> Operation:
-        if vr == "PN" and not listed:
-            return Operation(
-                OperationCode.VALUE, (label, "PSEUDO"), make=makers.dummy_maker("PN"), source=row,
-                reason="a person's name in an attribute without a rule", surrogate="name",
-            )  # fmt: skip
-        if vr in _DATE_VRS and not listed:
-            if self.profile.dates == "shifted":
-                return self._shift(label, vr, row, "every date moves with its subject")
-            if self.profile.dates == "removed":
-                return Operation(
-                    OperationCode.EMPTY if standard.attribute_type(table.sop_class, (tag,)) == "2" else OperationCode.DROP,
-                    (label, "REMOVE"), source=row, reason="a date in an attribute without a rule",
-                )  # fmt: skip
-        if vr == "AS":
-            return Operation(
-                OperationCode.VALUE, (label, "KEEP"), make=makers.age_maker(), source=row,
-                reason="ages over 89 are capped", keeps=listed,
-            )  # fmt: skip
-        if tag == CODE_MEANING:
-            return Operation(
-                OperationCode.CODE_MEANING, (label, "KEEP"), make=makers.clean_maker(vr), source=row,
-                reason="meanings of local codes are cleaned as text",
-            )  # fmt: skip
-        if vr in makers.TEXT_VRS and not listed:
-            named = vr == "SH" and label.endswith(_FREE_ENDINGS)
-            if (vr in _FREE_TEXT_VRS or named) and tag not in _TECHNICAL_TEXTS:
-                return self._clean(label, vr, row, "free text in an attribute without a rule")
-            if table.clean_inside and vr not in ("CS", "AE", "PN"):
-                return self._clean(label, vr, row, "free text below a cleaned sequence")
-            return Operation(
-                OperationCode.CHECK, (label, "KEEP"), make=makers.check_maker(vr), source=row,
-                reason="stays but for the object's own identifiers",
-            )  # fmt: skip
-        if vr == "UN":
-            return Operation(OperationCode.DROP, (label, "REMOVE"), source=row, reason="unknown means remove")
-        return Operation(OperationCode.COPY, (label, "KEEP"), source=row, reason=reason, keeps=listed)
-
-    def _shift(self, label: str, vr: str, row: str, reason: str) -> Operation:
-        return Operation(
-            OperationCode.VALUE, (label, "JITTER"), make=makers.shift_maker(vr), source=row, reason=reason, surrogate="date",
-        )  # fmt: skip
-
-    def _clean(self, label: str, vr: str, row: str, reason: str) -> Operation:
-        if vr not in makers.TEXT_VRS:
-            # "Clean" of numbers or bytes cannot be done by looking at words, so it is removal here.
-            return Operation(OperationCode.DROP, (label, "REMOVE"), source=row, reason=reason)
-        return Operation(OperationCode.VALUE, (label, "CLEAN"), make=makers.clean_maker(vr), source=row, reason=reason)
-
-    # -- private attributes -----------------------------------------------------------------------------------
-
     def private_operation(self, table: RuleTable, tag: int, vr: str, creator: str) -> Operation:
-        """Compile the rule for one private element (PS3.15 E.3.10): the recipe's, or the list of safe ones."""
-        label = attribute_label(tag, creator)
+        """Compile the rule for one private element: the recipe's, or the list of safe ones."""
         if self.recipe is not None:
-            decision = self.recipe.decide(ElementKey((*table.path, PathStep(tag, creator)), vr))
+            vouched = self.profile.retain_safe_private and standard.safe_private(creator, tag >> 16, tag & 0xFFFF)
+            decision = self.recipe.decide(ElementKey((*table.path, PathStep(tag, creator)), vr), named=not vouched)
             if decision is not None:
-                return self._from_recipe(decision, tag, vr, label)
-        safe = standard.safe_private(creator, tag >> 16, tag & 0xFFFF)
-        if not self.profile.retain_safe_private or safe is None:
-            return Operation(
-                OperationCode.DROP,
-                (f"({tag >> 16:04x},xxxx)", "REMOVE"),
-                source="profile",
-                reason="not on the list of safe private attributes",
-            )
-        if vr in ("UN", "OB"):
-            vr = safe.vr
-        row = "profile rtnSafePrivOpt"
-        if vr == "SQ":
-            return Operation(OperationCode.SEQUENCE, (label, "KEEP"), source=row, reason=safe.meaning)
-        if vr in makers.TEXT_VRS:
-            return Operation(
-                OperationCode.CHECK, (label, "KEEP"), make=makers.check_maker(vr), source=row, reason=safe.meaning
-            )
-        if vr in _DATE_VRS:
-            return self._shift(label, vr, row, safe.meaning)
-        return Operation(OperationCode.COPY, (label, "KEEP"), source=row, reason=safe.meaning)
-
-
-def _asking_for_all(first: Operation) -> Operation:
-    """Let a rule with a condition ask whatever the rules behind it would ask: which one holds is known only later."""
-    asking = []
-    rule = first.otherwise
-    while rule is not None:
-        first.asks_uid = first.asks_uid or rule.asks_uid or rule.code == OperationCode.UID
-        if rule.queries is not None:
-            asking.append(rule.queries)
-        rule = rule.otherwise
-    if asking:
-        if first.queries is not None:
-            asking.append(first.queries)
-        first.queries = lambda decode, raw: [query for ask in asking for query in ask(decode, raw)]
-    return first
-
-
-_CLASS_OF_VR: Final[Mapping[str, str]] = {
-    "PN": "name", "DA": "date", "DT": "date", "TM": "time", "AS": "birth", "UI": "uid",
-}  # fmt: skip
-
-_CLASS_OF_PSEUDO: Final[Mapping[str, str]] = {
-    "GIVEN_NAME": "name", "SURNAME": "name", "FULL_NAME": "name", "LOCATION_CA": "place", "LOCATION_BC": "place",
-    "DATE": "date", "DATETIME": "date", "TIME": "time", "ID_NUMERICAL": "id", "ID_ALPHANUMERICAL": "id",
-    "UID": "uid", "HEALTH_INSTITUTION_CA": "organisation",
-}  # fmt: skip
-
-
-def _surrogate_class(decision: Decision, vr: str) -> str:
-    if isinstance(decision.value, PseudoCall):
-        return _CLASS_OF_PSEUDO.get(get_class(decision.value.cls).name, "text")
-    return _CLASS_OF_VR.get(vr, "text")
-
-
-def _subject_id(context: ObjectContext, raw: bytes) -> bytes:
-    del raw
-    return context.reply.subject_id.encode("ascii")
-
-
-def _issuer(context: ObjectContext, raw: bytes) -> bytes:
-    del raw
-    return context.reply.issuer.encode("ascii")
+                return asking_for_all(recipe_operation(decision, tag, vr, attribute_label(tag, creator)))
+        return self._by_profile.private(tag, vr, creator)

@@ -10,6 +10,7 @@ from tarnhelm.common.dicom.header import Element, Item
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.metadata.core import standard
 from tarnhelm.metadata.core.encode import element_bytes, header_bytes
+from tarnhelm.metadata.core.makers import carry_day, holds_own
 from tarnhelm.metadata.core.pseudo import OddValue
 from tarnhelm.metadata.core.surrogates import charset_of
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tarnhelm.metadata.core.context import ObjectContext
     from tarnhelm.metadata.core.operations import Operation
 
-__all__ = ["Edit", "Editor", "Pass", "assemble", "edit_order"]
+__all__ = ["Edit", "Editor", "Pass", "assemble", "edit_order", "private_label"]
 
 Edit = tuple[int, int, "bytes | list[bytes | memoryview]"]
 """Bytes ``[start, end)`` of the object become these; an insertion has ``start == end``."""
@@ -97,7 +98,8 @@ class Editor:
                 key = (operation, raw)
                 made = memo.get(key, _MISSING)
                 if made is _MISSING:
-                    made = self._make(state, operation, element, raw)
+                    beside = b"" if operation.pair is None else self._beside(state, operation.pair, acting)
+                    made = self._make(state, operation, element, raw, beside)
                     if operation.memo:
                         memo.put(key, made)
                 if made is None:
@@ -121,7 +123,19 @@ class Editor:
                     edits.append((start, end, meaning))
         return edits
 
-    def _make(self, state: Pass, operation: Operation, element: Element, raw: bytes) -> bytes | None:
+    def _beside(self, state: Pass, tag: int, siblings: list[Element]) -> bytes:
+        """Raw value of the time that makes an instant with a date, empty where it is not there or does not move."""
+        for element in siblings:
+            if element[0][1] == tag:
+                operation = element[0][3]
+                if operation.condition is not None:
+                    operation = self._conditional(state, operation, element)
+                return state.buffer[element[2] : element[3]] if operation.moves_time else b""
+        return b""
+
+    def _make(
+        self, state: Pass, operation: Operation, element: Element, raw: bytes, beside: bytes = b""
+    ) -> bytes | None:
         """Bytes of the new element; ``None`` where it stays as it is."""
         entry = element.entry
         if len(raw) > self.limits.max_value_bytes:
@@ -129,6 +143,8 @@ class Editor:
         assert operation.make is not None  # noqa: S101 - the compiler gives every VALUE and CHECK a maker
         try:
             made = operation.make(state.context, raw)
+            if beside and made:
+                made = carry_day(state.context, made, beside)
         except (OddValue, UnicodeError, ValueError, LookupError, OverflowError):
             state.context.flags.put((operation, raw), "odd-value")
             return header_bytes(element.encoding, entry.tag, entry.vr, 0)
@@ -173,7 +189,7 @@ class Editor:
             if other[0][1] == 0x00080102:
                 scheme = state.buffer[other[2] : other[3]].strip(b" \0")
         text = state.context.decode(raw, element.entry.vr)
-        if scheme in STANDARD_SCHEMES and not state.context.identifiers.found_in(text):
+        if scheme in STANDARD_SCHEMES and not holds_own(state.context, text):
             return None
         key = (operation, raw)
         made = state.context.memo.get(key, _MISSING)
@@ -209,9 +225,11 @@ class Editor:
         operation = None
         if block_entry is not None and table is not None:
             operation = table.private(tag, element.entry.vr, str(block_entry[0]))
+            if operation.condition is not None:
+                operation = self._conditional(state, operation, element)
         if operation is None or operation.code == _DROP or state.context.identifiers.found_in(str(block_entry[0])):  # type: ignore[index]
             edits.append((element.start, element.end, b""))
-            state.labels.append((f"({tag >> 16:04x},xxxx)", "REMOVE"))
+            state.labels.append(private_label(tag))
             return None
         place = block_entry[1]  # type: ignore[index]
         if isinstance(place, int):
@@ -293,6 +311,11 @@ class Editor:
             return None
         edits.sort(key=edit_order)
         return b"".join(assemble(state.view, item.content, item.content_end, edits))
+
+
+def private_label(tag: int) -> tuple[str, str]:
+    """What the report says of a private element that goes: its group only, for its number is the vendor's."""
+    return f"({tag >> 16:04x},xxxx)", "REMOVE"
 
 
 def edit_order(edit: Edit) -> tuple[int, int]:

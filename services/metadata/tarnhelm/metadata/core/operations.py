@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tarnhelm.common.assign import ValueQuery
     from tarnhelm.metadata.core.compiler import RuleTable
     from tarnhelm.metadata.core.context import ObjectContext
-    from tarnhelm.metadata.core.recipe import Condition
+    from tarnhelm.metadata.core.recipe import Condition, Decision
 
-__all__ = ["COPY_OPERATION", "DROP_OPERATION", "Maker", "Operation", "OperationCode", "Queries"]
+__all__ = ["Maker", "Operation", "OperationCode", "Queries", "UidMaker"]
 
 
 class OperationCode(IntEnum):
@@ -41,6 +41,9 @@ class OperationCode(IntEnum):
 
 Maker = Callable[["ObjectContext", bytes], bytes | None]
 """(context, raw value) → new raw value, or ``None`` to remove the element."""
+
+UidMaker = Callable[["ObjectContext", str], str]
+"""(context, original UID) → the UID to write."""
 
 Queries = Callable[[Callable[[bytes, str], str], bytes], "list[ValueQuery]"]
 """(decoder of (raw, VR), raw value) → questions for the assigner."""
@@ -76,18 +79,22 @@ class Operation:
         The rule where ``condition`` does not hold.
     table
         The place this rule was compiled for.
-    clean_inside
-        Free text below this sequence is cleaned word by word.
     condition
         The rule applies only where the value fulfils it (``values:`` groups).
     surrogate
         Class of the surrogate that stands here afterwards, for the witness's policy.
+    pair
+        Of a date that moves: the tag of the time beside it, whose carry it takes where that time moves too.
+    moves_time
+        The time of day (of a TM or DT) is moved by the subject's seconds.
+    decision
+        What the recipe decided, for ``explain``.
     keeps
         A recipe or an option keeps this attribute expressly, identifiers included.
     """
 
     code: OperationCode
-    label: tuple[str, str] = ("", "")
+    label: tuple[str, str]
     make: Maker | None = None
     memo: bool = True
     harvest: str = ""
@@ -96,17 +103,15 @@ class Operation:
     reason: str = ""
     queries: Queries | None = None
     asks_uid: bool = False
-    clean_inside: bool = False
     condition: Condition | None = None
     otherwise: Operation | None = None
-    table: RuleTable | None = None
+    table: RuleTable | None = field(default=None, repr=False)
     surrogate: str = ""
     keeps: bool = False
+    pair: int | None = None
+    moves_time: bool = False
+    decision: Decision | None = None
     interesting: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.interesting = bool(self.code or self.harvest or self.fact)
-
-
-COPY_OPERATION: Final = Operation(OperationCode.COPY, source="structure", reason="carries no identifier")
-DROP_OPERATION: Final = Operation(OperationCode.DROP, source="structure", reason="unknown means remove")

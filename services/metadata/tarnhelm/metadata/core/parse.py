@@ -7,23 +7,24 @@ The slices of a series differ in a dozen values and agree in everything else. So
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tarnhelm.common import errors
-from tarnhelm.common.dicom.header import Element, Encoding, FileStart, NeedMore, Walker, read_start
+from tarnhelm.common.dicom.header import PIXEL_DATA, Element, Encoding, FileStart, Walker, read_start
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.metadata.core.kinds import KNOWN_SYNTAXES, VIDEO_SYNTAXES, is_image
-from tarnhelm.metadata.core.layout import Layout, LayoutCache
+from tarnhelm.metadata.core.layout import Fit, LayoutCache
+from tarnhelm.metadata.core.pixels import pixel_header
+from tarnhelm.metadata.core.regions import region_codes
 from tarnhelm.metadata.core.scan import Scan, scan_elements
 from tarnhelm.metadata.core.source import Source, inflate
 
 if TYPE_CHECKING:
     from tarnhelm.common.limits import Limits
     from tarnhelm.metadata.core.compiler import RuleCompiler, RuleTable
+    from tarnhelm.metadata.core.pixels import PixelHeader
 
 __all__ = ["Parsed", "Parser", "uid_text"]
-
-_PIXEL_DATA: Final = 0x7FE00010
 
 
 @dataclass(slots=True)
@@ -35,18 +36,24 @@ class Parsed:
     start
         Where the data set begins and how it is written.
     buffer
-        Bytes that the positions refer to: the head of the file, or the inflated data set.
+        Bytes that the positions refer to: the file, or the inflated data set.
     view
-        All bytes of the same, for streaming.
+        The same, for streaming.
     elements
         Of the data set, by position.
     scan
         What they hold.
     trailing
         Zero bytes behind the data set, which are left out.
-    layout, changed
-        The layout that the object fits, and the top-level elements (by index) whose values differ from it; of an
-        object that was walked itself, ``None``.
+    fit
+        How the object fits a known layout; ``elements`` are then only those that were read anew. ``None`` for an
+        object that was walked itself.
+    walked
+        Elements and items of all levels.
+    pixels
+        The numbers of the pixels, once they were read.
+    regions
+        Codes of the anatomic regions.
     """
 
     start: FileStart
@@ -57,8 +64,10 @@ class Parsed:
     table: RuleTable
     sop_class: str
     trailing: int = 0
-    layout: Layout | None = None
-    changed: tuple[int, ...] = ()
+    fit: Fit | None = None
+    walked: int = 0
+    pixels: PixelHeader | None = None
+    regions: tuple[str, ...] = ()
 
 
 class Parser:
@@ -67,8 +76,10 @@ class Parser:
     def __init__(self, compiler: RuleCompiler, limits: Limits) -> None:
         self.compiler = compiler
         self.limits = limits
-        # Rules that look at other attributes may decide anew for values that did not change.
-        self._layouts = None if compiler.reads_other_fields else LayoutCache()
+        # Rules that look at other attributes may decide anew for values that did not change, and what a recipe adds
+        # behind the pixels has no place in a layout.
+        apart = compiler.reads_other_fields or any(added.tag >= PIXEL_DATA for added in compiler.additions())
+        self._layouts = None if apart else LayoutCache()
 
     def parse(self, source: Source) -> Parsed:
         """Walk an object and gather what it holds.
@@ -78,61 +89,81 @@ class Parser:
         TarnhelmError
             ``DCM-…`` for structure, ``LIM-…`` for bounds, ``MET-001`` for kinds of object that are not covered.
         """
-        if self._layouts is not None:
-            fits = self._layouts.find(source)
-            if fits is not None:
-                return self._as_layout(source, *fits)
-        start = read_start(source.head, KNOWN_SYNTAXES)
+        # A mapped file slices into bytes too.
+        data: bytes = source.data  # type: ignore[assignment]
+        start = read_start(data, KNOWN_SYNTAXES)
         if start.deflated:
-            data: bytes = inflate(source.view[start.dataset :], self.limits)
-            return self._parse(start, data, memoryview(data), 0, None)
-        try:
-            parsed = self._parse(start, source.head, source.view, start.dataset, source.size)  # type: ignore[arg-type]
-        except NeedMore:
-            return self._parse(start, source.whole(), source.view, start.dataset, None)  # type: ignore[arg-type]
+            inflated: bytes = inflate(source.view[start.dataset :], self.limits)
+            return self._parse(start, inflated, memoryview(inflated), 0)
         if self._layouts is not None:
-            self._layouts.remember(source, parsed)
+            known = self._as_layout(self._layouts, start, data, source.view)
+            if known is not None:
+                return known
+        parsed = self._parse(start, data, source.view, start.dataset)
+        if self._layouts is not None:
+            parsed.pixels = pixel_header(parsed.scan.facts, start.encoding.byteorder, self.limits)
+            walker = Walker(data, len(data), self.limits)
+            self._layouts.remember(data, parsed, lambda element: self._open_unknown(walker, parsed.table, element))
         return parsed
 
-    @staticmethod
-    def _as_layout(source: Source, layout: Layout, changed: tuple[int, ...]) -> Parsed:
-        first = layout.parsed
-        buffer: bytes = source.head  # type: ignore[assignment]
+    def _as_layout(self, layouts: LayoutCache, start: FileStart, data: bytes, view: memoryview) -> Parsed | None:
+        """Read an object as one of a known layout; ``None`` where it is of another, or odd, and is walked itself."""
+        walker = Walker(data, len(data), self.limits)
+        try:
+            fit = layouts.find(data, start.dataset, start.syntax, walker)
+            if fit is None:
+                return None
+            first = fit.layout.parsed
+            walker.elements_left -= fit.layout.walked
+            rest = walker.walk(fit.end, len(data), first.table)
+        except TarnhelmError:
+            return None
+        scan = fit.layout.scan(data, fit, rest, lambda element: self._open_unknown(walker, first.table, element))
         return Parsed(
-            first.start,
-            buffer,
-            source.view,
-            first.elements,
-            layout.scan(buffer, changed),
+            start,
+            data,
+            view,
+            fit.elements + rest,
+            scan,
             first.table,
             first.sop_class,
-            0,
-            layout,
-            changed,
+            fit=fit,
+            pixels=first.pixels,
+            regions=fit.layout.regions_of(data, fit),
         )
 
-    def _parse(self, start: FileStart, buffer: bytes, view: memoryview, base: int, total: int | None) -> Parsed:
+    def _parse(self, start: FileStart, buffer: bytes, view: memoryview, base: int) -> Parsed:
         raw = start.meta.get(0x00020002)
         sop_class = uid_text(buffer[raw[0] : raw[1]]) if raw and not start.deflated else ""
-        walker, table, elements, trailing = self._walk(start, buffer, base, total, sop_class)
+        walker, table, elements, trailing = self._walk(start, buffer, base, sop_class)
         shown = self._sop_class(elements, buffer)
         if shown != sop_class:
             sop_class = shown
-            walker, table, elements, trailing = self._walk(start, buffer, base, total, sop_class)
+            walker, table, elements, trailing = self._walk(start, buffer, base, sop_class)
         if not sop_class:
             raise TarnhelmError(errors.MISSING_IDENTITY)
         if not is_image(sop_class) or start.syntax in VIDEO_SYNTAXES:
             raise TarnhelmError(errors.KIND_NOT_COVERED)
-        if elements and elements[-1].entry.tag != _PIXEL_DATA and elements[-1].end > len(buffer):
-            raise NeedMore
         scan = scan_elements(buffer, elements, lambda element: self._open_unknown(walker, table, element))
-        return Parsed(start, buffer, view, elements, scan, table, sop_class, trailing)
+        walked = self.limits.max_elements - walker.elements_left
+        return Parsed(
+            start,
+            buffer,
+            view,
+            elements,
+            scan,
+            table,
+            sop_class,
+            trailing,
+            walked=walked,
+            regions=region_codes(buffer, elements),
+        )
 
     def _walk(
-        self, start: FileStart, buffer: bytes, base: int, total: int | None, sop_class: str
+        self, start: FileStart, buffer: bytes, base: int, sop_class: str
     ) -> tuple[Walker, RuleTable, list[Element], int]:
         table = self.compiler.root(sop_class, start.encoding)
-        end = len(buffer) if total is None else total
+        end = len(buffer)
         walker = Walker(buffer, end, self.limits)
         try:
             return walker, table, walker.walk(base, end, table), 0
@@ -141,8 +172,6 @@ class Parser:
             offset = error.facts.get("offset", 0)
             if error.kind not in (errors.BAD_VR, errors.BAD_ORDER, errors.TRUNCATED) or offset <= base:
                 raise
-            if len(buffer) < end:
-                raise NeedMore from None
             if bytes(buffer[offset:end]).strip(b"\0"):
                 raise
         walker = Walker(buffer, end, self.limits)

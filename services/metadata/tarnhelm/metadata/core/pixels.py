@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from tarnhelm.common import errors
 from tarnhelm.common.dicom.codecs import clean_encapsulated
 from tarnhelm.common.dicom.frames import ExtendedOffsets
@@ -95,6 +97,9 @@ def clean_native(
 ) -> tuple[memoryview | bytes, tuple[str, ...]]:
     """Check and clean native pixel data.
 
+    A few bytes too many, or zeros, are padding and are cut. A whole row of something is no padding: then the header
+    tells of a smaller image than there is, and cutting would lose pixels.
+
     Returns
     -------
     The value to write, of even length, and the findings (``padding``, ``unused-bits``).
@@ -102,13 +107,17 @@ def clean_native(
     Raises
     ------
     TarnhelmError
-        ``PIX-005`` where the header contradicts itself, ``DCM-015`` where pixels are missing.
+        ``PIX-005`` where the header contradicts itself or the pixels, ``DCM-015`` where pixels are missing.
     """
-    if not header.complete:
+    # Pixel cells are of one bit or of whole bytes (PS3.5 §8.1.1).
+    if not header.complete or (header.bits_allocated != 1 and header.bits_allocated % 8):
         raise TarnhelmError(errors.BAD_PIXEL_HEADER)
     wanted = header.native_bytes()
     if len(pixels) < wanted:
         raise TarnhelmError(errors.PIXEL_LENGTH, seen=len(pixels), wanted=wanted)
+    row = max(2, wanted // (header.rows * header.frames))
+    if len(pixels) - wanted >= row and np.frombuffer(pixels, np.uint8, offset=wanted).any():
+        raise TarnhelmError(errors.BAD_PIXEL_HEADER, seen=len(pixels), wanted=wanted)
     findings: list[str] = []
     kept: memoryview | bytes = pixels
     even = wanted + wanted % 2

@@ -6,19 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from types import MappingProxyType
 from typing import Any, Final
 
-from tarnhelm.common.dicom.header import Encoding
 from tarnhelm.common.ids import canonical_digest
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.metadata.core import pseudo, standard
-from tarnhelm.metadata.core.compiler import RuleCompiler, first_vr
-from tarnhelm.metadata.core.operations import Operation, OperationCode
+from tarnhelm.metadata.core.compiler import RuleCompiler
+from tarnhelm.metadata.core.policy import policy_of
 from tarnhelm.metadata.core.profiles import Profile, combine
-from tarnhelm.metadata.core.recipe import ActionName, Recipe, TagPattern, TagSelector, conflicts, parse_recipe
-from tarnhelm.metadata.core.recipe.selectors import PathSelector
+from tarnhelm.metadata.core.recipe import ClassCatalogue, Recipe, conflicts, parse_recipe
+from tarnhelm.metadata.core.review.identity import against_profile
+from tarnhelm.metadata.core.review.reach import reach
 
-__all__ = ["DEFAULT_PROFILES", "MetadataConfig", "Plan", "compile_plan", "compile_rules", "default_recipe"]
+__all__ = [
+    "DEFAULT_PROFILES",
+    "MetadataConfig",
+    "Plan",
+    "compile_plan",
+    "compile_rules",
+    "default_recipe",
+    "pseudo_classes",
+]
 
 #: Without a recipe and without profiles: PS3.15 codes 113100 and 113107.
 DEFAULT_PROFILES: Final = ("basicProfile", "rtnLongModifDatesOpt")
@@ -90,13 +99,19 @@ def default_recipe() -> str:
     return resources.files("tarnhelm.metadata.core").joinpath("default.recipe").read_text("utf-8")
 
 
+@cache
+def pseudo_classes() -> ClassCatalogue:
+    """PSEUDO classes with their parameters, as the parser of recipes wants them."""
+    return MappingProxyType({one.name: one.parameters for one in pseudo.describe()})
+
+
 def compile_rules(config: MetadataConfig) -> tuple[RuleCompiler, Profile, Recipe | None]:
     """Parse and combine; raises RecipeError and ProfileError, which say what to do."""
     text = config.recipe_text
     profiles = config.profiles
     if text is None and not profiles:
         text, profiles = default_recipe(), DEFAULT_PROFILES
-    recipe = parse_recipe(text, config.recipe_name) if text is not None else None
+    recipe = parse_recipe(text, config.recipe_name, classes=pseudo_classes()) if text is not None else None
     profile = combine(profiles or ("basicProfile",))
     return RuleCompiler(profile, recipe), profile, recipe
 
@@ -104,7 +119,7 @@ def compile_rules(config: MetadataConfig) -> tuple[RuleCompiler, Profile, Recipe
 def compile_plan(config: MetadataConfig) -> Plan:
     """Compile a configuration once, for the project's pins, the witness and the report."""
     compiler, profile, recipe = compile_rules(config)
-    policy = _policy(compiler, profile, recipe)
+    policy = policy_of(compiler, profile, recipe)
     recipe_digest = recipe.digest if recipe is not None else ""
     digest = canonical_digest(
         {
@@ -124,6 +139,7 @@ def compile_plan(config: MetadataConfig) -> Plan:
         for conflict in profile.conflicts
     ]
     if recipe is not None:
+        found.extend(f"{one} ({recipe.name})" for one in against_profile(compiler, reach(recipe)))
         found.extend(str(conflict) for conflict in conflicts(recipe))
         found.extend(problem.message for problem in recipe.warnings)
     return Plan(
@@ -139,72 +155,3 @@ def compile_plan(config: MetadataConfig) -> Plan:
         conflicts=tuple(found),
         variables=recipe.variables if recipe is not None else frozenset(),
     )
-
-
-def _policy(compiler: RuleCompiler, profile: Profile, recipe: Recipe | None) -> dict[str, Any]:
-    """What the witness is told: where source values may stay, and where surrogates stand.
-
-    Made from the compiled rules of every attribute of the dictionary, so that it says what the rewriter does.
-    """
-    keep: dict[str, list[str]] = {}
-    surrogate: dict[str, str] = {}
-    table = compiler.root("", Encoding.EXPLICIT_LITTLE)
-    for tag in standard.known_attributes():
-        first = first_vr(tag)
-        _enter(f"{tag:08X}", compiler.operation(table, tag, first), first, keep, surrogate)
-    for rule in recipe.header_rules if recipe is not None else ():
-        selector = rule.selector
-        position = ""
-        if isinstance(selector, TagSelector) and selector.tag.exact and selector.tag.creator is not None:
-            value = selector.tag.value
-            position = f'{value >> 16:04X}"{selector.tag.creator}"{value & 0xFF:02X}'
-        elif isinstance(selector, PathSelector) and all(
-            isinstance(step, TagPattern) and step.exact and step.creator is None for step in selector.steps
-        ):
-            position = ".".join(f"{step.value:08X}" for step in selector.steps if isinstance(step, TagPattern))
-        if not position:
-            continue
-        if rule.action is ActionName.KEEP:
-            keep[position] = ["*"]
-        elif rule.action in (ActionName.PSEUDO, ActionName.JITTER, ActionName.REPLACE, ActionName.ADD):
-            surrogate[position] = "text"
-    document: dict[str, Any] = {
-        "version": 1,
-        "keep": dict(sorted(keep.items())),
-        "surrogate": dict(sorted(surrogate.items())),
-        "uids": "kept" if profile.retain_uids else "mapped",
-        "dates": profile.dates,
-        "private_keep": _private_keep(profile, recipe),
-        "standard_uids": "builtin",
-    }
-    document["digest"] = canonical_digest(document)
-    return document
-
-
-def _enter(position: str, operation: Operation, vr: str, keep: dict[str, list[str]], surrogate: dict[str, str]) -> None:
-    if operation.keeps and operation.code == OperationCode.COPY:
-        keep[position] = ["*"]
-    elif operation.keeps:
-        keep[position] = ["birth", "date", "text"]
-    elif vr == "TM" and operation.code == OperationCode.COPY:
-        keep[position] = ["time"]
-    elif operation.surrogate:
-        surrogate[position] = operation.surrogate
-    elif vr == "UI" and operation.code == OperationCode.UID:
-        surrogate[position] = "uid"
-
-
-def _private_keep(profile: Profile, recipe: Recipe | None) -> list[list[Any]]:
-    kept: list[list[Any]] = []
-    if profile.retain_safe_private:
-        kept.extend([row.creator, row.group, row.element] for row in standard.safe_private_rows().values())
-    for rule in recipe.header_rules if recipe is not None else ():
-        selector = rule.selector
-        if (
-            isinstance(selector, TagSelector)
-            and selector.tag.creator is not None
-            and rule.action is not ActionName.REMOVE
-        ):
-            value = selector.tag.value
-            kept.append([selector.tag.creator, value >> 16, value & 0xFF])
-    return sorted(kept)

@@ -96,6 +96,7 @@ def scan_elements(
     found = Scan()
     acting = found.acting
     facts = found.facts
+    creators: dict[int, str] = {}
     for element in elements:
         operation = element[0][3]
         if not operation.interesting:
@@ -118,8 +119,8 @@ def scan_elements(
             _scan_items(buffer, element, charset, found, open_unknown, code != _DROP)
         elif operation.queries is not None or operation.asks_uid:
             _ask(buffer, element, charset, found)
-        elif code == _PRIVATE and element[0][2] == "UI":
-            found.uids.add(buffer[element[2] : element[3]])
+        elif code == _PRIVATE:
+            _ask_private(buffer, element, charset, creators, found)
         if code:
             acting.append(element)
     return found
@@ -143,6 +144,7 @@ def _scan_items(
     for item in parent[5] or ():
         local = charset
         elements = item[4]
+        creators: dict[int, str] = {}
         for index, element in enumerate(elements):
             operation = element[0][3]
             if element[0][1] == _CHARSET:
@@ -160,14 +162,31 @@ def _scan_items(
                 _scan_items(buffer, element, local, found, open_unknown, stays and code != _DROP)
             elif not stays:
                 continue
-            elif code == _UID or (code == _PRIVATE and element[0][2] == "UI"):
+            elif code == _UID:
                 found.uids.add(buffer[element[2] : element[3]])
+            elif code == _PRIVATE:
+                _ask_private(buffer, element, local, creators, found)
             elif operation.queries is not None or operation.asks_uid:
                 _ask(buffer, element, local, found)
 
 
-def _ask(buffer: bytes, element: Element, charset: bytes, found: Scan) -> None:
-    operation = element[0][3]
+def _ask_private(buffer: bytes, element: Element, charset: bytes, creators: dict[int, str], found: Scan) -> None:
+    """Ask what the rule of a private element asks; the rule is known once the creator of its block is (PS3.5 §7.8.1)."""
+    entry = element[0]
+    block, number = entry.tag >> 16 << 8, entry.tag & 0xFFFF
+    if 0x10 <= number <= 0xFF:
+        creators[block | number] = buffer[element[2] : element[3]].decode("latin-1").strip(" \0")
+        return
+    if entry.vr == "UI":
+        found.uids.add(buffer[element[2] : element[3]])
+    creator = creators.get(block | number >> 8)
+    if creator is not None and entry.payload.table is not None:
+        _ask(buffer, element, charset, found, entry.payload.table.private(entry.tag, entry.vr, creator))
+
+
+def _ask(buffer: bytes, element: Element, charset: bytes, found: Scan, operation: Operation | None = None) -> None:
+    if operation is None:
+        operation = element[0][3]
     raw = buffer[element[2] : element[3]]
     if operation.queries is not None:
         found.questions.append((operation, raw, charset))

@@ -1,4 +1,4 @@
-"""The bytes of one object, read once: a head for the walker, the rest for streaming and hashing."""
+"""The bytes of one object, read once: for the walker, for streaming and for hashing."""
 
 from __future__ import annotations
 
@@ -16,24 +16,10 @@ from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import Limits
 
-__all__ = ["ScratchBuffer", "Source", "deflate", "inflate", "open_source"]
+__all__ = ["Source", "deflate", "inflate", "open_source"]
 
-HEAD_BYTES: Final = 64 * 1024
-#: Objects up to this size are read into one reused buffer; larger ones are mapped.
-SCRATCH_BYTES: Final = 32 * 1024 * 1024
-
-
-class ScratchBuffer:
-    """One buffer that a worker uses again and again: allocating half a megabyte a file costs more than reading it."""
-
-    def __init__(self) -> None:
-        self._data = bytearray(1024 * 1024)
-
-    def view(self, size: int) -> memoryview:
-        """Return a writable view of ``size`` bytes, at most ``SCRATCH_BYTES``."""
-        if size > len(self._data):
-            self._data = bytearray(size)
-        return memoryview(self._data)[:size]
+#: Objects up to this size are read in one call; larger ones are mapped.
+READ_BYTES: Final = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +28,13 @@ class Source:
 
     Attributes
     ----------
-    head
-        The first bytes, hashable slices for the walker; the whole object where it is small.
+    data
+        All bytes, as something whose slices are ``bytes``.
     view
-        All bytes, for streaming.
+        The same, for streaming.
     """
 
-    head: bytes | mmap.mmap
+    data: bytes | mmap.mmap
     view: memoryview
 
     @property
@@ -56,17 +42,13 @@ class Source:
         """Bytes of the object."""
         return len(self.view)
 
-    def whole(self) -> bytes | mmap.mmap:
-        """All bytes as something that slices into ``bytes``, where the head was not enough."""
-        return self.head if len(self.head) == len(self.view) else bytes(self.view)
-
     def sha256(self) -> str:
         """Digest of the raw bytes (hex)."""
         return hashlib.sha256(self.view).hexdigest()
 
 
 @contextmanager
-def open_source(path: Path, scratch: ScratchBuffer, limits: Limits) -> Iterator[Source]:
+def open_source(path: Path, limits: Limits) -> Iterator[Source]:
     """Read a file for one pass.
 
     Raises
@@ -81,21 +63,24 @@ def open_source(path: Path, scratch: ScratchBuffer, limits: Limits) -> Iterator[
             raise TarnhelmError(errors.TOO_LARGE, seen=size, limit=limits.max_object_bytes)
         if size == 0:
             raise TarnhelmError(errors.NOT_DICOM)
-        if size <= SCRATCH_BYTES:
-            view = scratch.view(size)
-            got = os.readv(descriptor, [view])
-            while got < size:
-                more = os.readv(descriptor, [view[got:]])
-                if more == 0:
-                    raise TarnhelmError(errors.TRUNCATED, tag=0, offset=got)
-                got += more
-            with view, view.toreadonly() as frozen:
-                yield Source(bytes(view[:HEAD_BYTES]), frozen)
+        if size <= READ_BYTES:
+            data = _read(descriptor, size)
+            yield Source(data, memoryview(data))
         else:
             with mmap.mmap(descriptor, size, prot=mmap.PROT_READ) as mapped, memoryview(mapped) as view:
                 yield Source(mapped, view)
     finally:
         os.close(descriptor)
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    data = os.read(descriptor, size)
+    while len(data) < size:
+        more = os.read(descriptor, size - len(data))
+        if not more:
+            raise TarnhelmError(errors.TRUNCATED, tag=0, offset=len(data))
+        data += more
+    return data
 
 
 def inflate(deflated: memoryview, limits: Limits) -> bytes:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from tarnhelm.common import errors
-from tarnhelm.common.assign import Assigner
+from tarnhelm.common.assign import Assigner, AssignReply, AssignRequest
+from tarnhelm.common.dicom.header import Element
 from tarnhelm.common.errors import ErrorCode, TarnhelmError
 from tarnhelm.common.stage import ObjectFacts, StageJob, StageOutcome, Status
 from tarnhelm.metadata.core import standard
@@ -21,7 +23,7 @@ from tarnhelm.metadata.core.pixels import integer_string
 from tarnhelm.metadata.core.plan import MetadataConfig, Plan, compile_plan, compile_rules, default_recipe
 from tarnhelm.metadata.core.recipe import Recipe, evaluate_filters
 from tarnhelm.metadata.core.rewrite import Parsed, Rewriter, Written
-from tarnhelm.metadata.core.source import ScratchBuffer, Source, open_source
+from tarnhelm.metadata.core.source import Source, open_source
 from tarnhelm.metadata.core.text import TextCleaner
 
 __all__ = ["MetadataConfig", "MetadataCore", "Plan", "compile_plan", "default_recipe", "make_core"]
@@ -30,6 +32,7 @@ __all__ = ["MetadataConfig", "MetadataCore", "Plan", "compile_plan", "default_re
 _PIECES_AT_ONCE: Final = 512
 #: Pixel Data, its float forms.
 _PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+_FIRST_PIXEL_TAG: Final = min(_PIXEL_TAGS)
 _DESCRIPTION_TAGS: Final = (0x00081030, 0x0008103E, 0x00181030, 0x00321060, 0x00400254, 0x00185101)
 _GATE_TAGS: Final = (
     *_DESCRIPTION_TAGS,
@@ -72,8 +75,7 @@ class MetadataCore:
         self._methods = tuple((code.value, code.meaning) for code in profile.method_codes)
         cleaner = TextCleaner(config.extra_words, config.site_mrn_patterns)
         self._rewriter = Rewriter(compiler, cleaner, config.limits, config.variables)
-        self._scratch = ScratchBuffer()
-        self._judged: BoundedMap[tuple[bytes | None, ...], _Judged] = BoundedMap(256)
+        self._judged: BoundedMap[tuple[object, ...], _Judged] = BoundedMap(256)
         self._hash_bytes = hash_bytes
 
     def __call__(self, job: StageJob, assigner: Assigner) -> StageOutcome:
@@ -84,13 +86,28 @@ class MetadataCore:
         TarnhelmError
             Whatever keeps the object from being cleaned; nothing is left at the target then.
         """
-        with open_source(job.source, self._scratch, job.limits) as source:
+        with closing(self.steps(job)) as steps:
+            request = next(steps)
             try:
-                return self._clean(job, source, assigner)
+                steps.send(assigner.assign(request))
+            except StopIteration as done:
+                return cast("StageOutcome", done.value)
+            raise RuntimeError  # steps asks once
+
+    def steps(self, job: StageJob) -> Generator[AssignRequest, AssignReply, StageOutcome]:
+        """Clean one object in two steps, with the question to the assigner between them.
+
+        So that whoever drives several objects can ask for all of them at once: others may be read before this one
+        is written, so nothing that one of them teaches the core may change what another was read by. Raises like a
+        call.
+        """
+        with open_source(job.source, job.limits) as source:
+            try:
+                return (yield from self._clean(job, source))
             except MemoryError:
                 raise TarnhelmError(errors.TOO_MUCH_MEMORY) from None
 
-    def _clean(self, job: StageJob, source: Source, assigner: Assigner) -> StageOutcome:
+    def _clean(self, job: StageJob, source: Source) -> Generator[AssignRequest, AssignReply, StageOutcome]:
         rewriter = self._rewriter
         parsed = rewriter.parse(source)
         judged = self._judge(parsed)
@@ -100,7 +117,7 @@ class MetadataCore:
         if needs and not job.accept_unchecked_pixels:
             raise TarnhelmError(_missing_capability(needs))
         request = rewriter.request(parsed)
-        reply = assigner.assign(request)
+        reply = yield request
         context = rewriter.context(parsed, request, reply)
         written = rewriter.write(parsed, context, self._outcomes(judged.verdict))
         sizes = sum(map(len, written.parts))
@@ -139,20 +156,21 @@ class MetadataCore:
 
     def _judge(self, parsed: Parsed) -> _Judged:
         facts = parsed.scan.facts
-        has_pixels = any(element.entry.tag in _PIXEL_TAGS for element in parsed.elements[-8:])
+        has_pixels = _has_pixels(parsed.elements)
         placed = facts.get(0x00200032, b"").count(b"\\") == 2
-        key = (*map(facts.get, _GATE_TAGS), b"p" if has_pixels else None, b"p" if placed else None)
+        regions = parsed.regions
+        key = (*map(facts.get, _GATE_TAGS), b"p" if has_pixels else None, b"p" if placed else None, regions)
         found = self._judged.get(key)
         if found is None:
-            found = self._judged.put(key, self._judge_anew(parsed, has_pixels=has_pixels))
+            found = self._judged.put(key, self._judge_anew(parsed, regions, has_pixels=has_pixels))
         return found
 
     def _require_pixels(self, parsed: Parsed) -> None:
         """Refuse an image without pixels (Type 1C, PS3.3 C.7.6.3): the file was cut in front of them."""
-        if not any(element.entry.tag in _PIXEL_TAGS for element in parsed.elements[-8:]):
+        if not _has_pixels(parsed.elements):
             raise TarnhelmError(errors.PIXEL_LENGTH, seen=0, wanted=self._rewriter.header_of(parsed).native_bytes())
 
-    def _judge_anew(self, parsed: Parsed, *, has_pixels: bool) -> _Judged:
+    def _judge_anew(self, parsed: Parsed, regions: tuple[str, ...], *, has_pixels: bool) -> _Judged:
         facts = parsed.scan.facts
         header = self._rewriter.header_of(parsed)
         image_type = tuple(_words(facts, 0x00080008))
@@ -162,6 +180,7 @@ class MetadataCore:
                 modality=_word(facts, 0x00080060),
                 image_type=image_type,
                 body_part=_word(facts, 0x00180015),
+                body_part_codes=regions,
                 burned_in_annotation=_word(facts, 0x00280301),
                 recognizable_visual_features=_word(facts, 0x00280302),
                 conversion_type=_word(facts, 0x00080064),
@@ -232,6 +251,16 @@ class MetadataCore:
             needs=judged.verdict.needs,
             gate_rule=judged.verdict.rule,
         )
+
+
+def _has_pixels(elements: Sequence[Element]) -> bool:
+    """Say whether the data set holds pixels; looked for from its end, where they stand in front of little else."""
+    for element in reversed(elements):
+        if element.entry.tag in _PIXEL_TAGS:
+            return True
+        if element.entry.tag < _FIRST_PIXEL_TAG:
+            break
+    return False
 
 
 def _missing_capability(needs: frozenset[str]) -> ErrorCode:

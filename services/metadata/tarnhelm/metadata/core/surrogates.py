@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.assign import AssignReply, AssignRequest, ValueKind
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["Surrogates", "charset_of"]
 
 
+#: Specific Character Set, Patient ID, its issuer, Study Instance UID, Patient's Sex.
+_SUBJECT_TAGS: Final = (0x00080005, 0x00100020, 0x00100021, 0x0020000D, 0x00100040)
+_Subject = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
+
+
 class Surrogates:
     """What the assigner has answered so far, and the contexts made of it.
 
@@ -34,45 +39,60 @@ class Surrogates:
         self.variables = variables
         self.uids: BoundedMap[str, str] = BoundedMap(20_000)
         self.values: BoundedMap[tuple[ValueKind, str, str], str] = BoundedMap(20_000)
+        self._subjects: BoundedMap[tuple[Any, ...], _Subject] = BoundedMap(64)
         self._contexts: BoundedMap[tuple[object, ...], ObjectContext] = BoundedMap(8)
 
     def request(self, parsed: Parsed) -> AssignRequest:
         """Put together what this object asks the assigner for."""
         self.uids.trim()
         self.values.trim()
-        facts = parsed.scan.facts
+        scan = parsed.scan
+        facts = scan.facts
         for tag in (0x00080018, 0x0020000D, 0x0020000E):
             uid = uid_text(facts.get(tag, b""))
             if (not uid and tag == 0x00080018) or len(uid) > 64 or uid.strip("0123456789."):
                 raise TarnhelmError(errors.MISSING_IDENTITY)
-        charset = charset_of(facts.get(0x00080005, b""))
+        patient_id, issuer, study_uid, sex, way_back = self._subject(scan)
+        known = self.uids
         return AssignRequest(
-            patient_id=_text(charset, facts.get(0x00100020, b""), "LO"),
-            issuer=_text(charset, facts.get(0x00100021, b""), "LO"),
-            study_uid=uid_text(facts.get(0x0020000D, b"")),
-            sex=_text(charset, facts.get(0x00100040, b""), "CS"),
-            uids=tuple(uid for raw in parsed.scan.uids for uid in self._mapped(raw) if uid not in self.uids),
+            patient_id=patient_id,
+            issuer=issuer,
+            study_uid=study_uid,
+            sex=sex,
+            uids=tuple(uid for raw in scan.uids for uid in _mapped(raw) if uid not in known),
             values=tuple(
                 query
-                for operation, raw, local in parsed.scan.questions
+                for operation, raw, local in scan.questions
                 if raw and operation.queries is not None
                 for query in operation.queries(partial(_text, charset_of(local)), raw)
                 if (query.kind, query.domain, query.value) not in self.values
             ),
-            way_back=tuple(
-                (kind, _text(charset_of(local), raw, vr))
-                for _, tag, vr, raw, local in parsed.scan.harvest
-                if (kind := WAY_BACK.get(tag)) is not None
-            ),
+            way_back=way_back,
         )
 
-    def _mapped(self, raw: bytes) -> tuple[str, ...]:
-        """UIDs of a raw value that are not the standard's."""
-        return tuple(
-            uid
-            for part in raw.rstrip(b"\0 ").decode("ascii", "replace").split("\\")
-            if (uid := part.strip(" \0")) and not standard.is_standard_uid(uid)
-        )
+    def _subject(self, scan: Scan) -> _Subject:
+        """Patient ID, issuer, study, sex and way back, decoded once for all slices that agree in them."""
+        facts = scan.facts
+        raw_charset, patient_id, issuer, study_uid, sex = (facts.get(tag, b"") for tag in _SUBJECT_TAGS)
+        key = (scan.harvest_key(), raw_charset, patient_id, issuer, study_uid, sex)
+        found = self._subjects.get(key)
+        if found is None:
+            charset = charset_of(raw_charset)
+            found = self._subjects.put(
+                key,
+                (
+                    _text(charset, patient_id, "LO"),
+                    _text(charset, issuer, "LO"),
+                    uid_text(study_uid),
+                    _text(charset, sex, "CS"),
+                    tuple(
+                        (kind, _text(charset_of(local), raw, vr))
+                        for _, tag, vr, raw, local in scan.harvest
+                        if (kind := WAY_BACK.get(tag)) is not None
+                    ),
+                ),
+            )
+        return found
 
     def context(self, parsed: Parsed, request: AssignRequest, reply: AssignReply) -> ObjectContext:
         """Return the context for this object: an old one where nothing in it would differ."""
@@ -106,6 +126,16 @@ class Surrogates:
                 ),
             )
         return found
+
+
+@lru_cache(maxsize=4096)
+def _mapped(raw: bytes) -> tuple[str, ...]:
+    """UIDs of a raw value that are not the standard's."""
+    return tuple(
+        uid
+        for part in raw.rstrip(b"\0 ").decode("ascii", "replace").split("\\")
+        if (uid := part.strip(" \0")) and not standard.is_standard_uid(uid)
+    )
 
 
 @lru_cache(maxsize=64)

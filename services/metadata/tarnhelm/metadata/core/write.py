@@ -16,7 +16,7 @@ from tarnhelm.common.dicom.frames import ExtendedOffsets
 from tarnhelm.common.dicom.header import Element, Encoding
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.metadata.core import standard
-from tarnhelm.metadata.core.edit import Edit, Editor, Pass, assemble, edit_order
+from tarnhelm.metadata.core.edit import Edit, Editor, Pass, assemble, edit_order, private_label
 from tarnhelm.metadata.core.encode import element_bytes, header_bytes
 from tarnhelm.metadata.core.finalise import Outcomes, file_meta, marker_elements
 from tarnhelm.metadata.core.makers import TEXT_VRS, split_values
@@ -28,9 +28,13 @@ from tarnhelm.metadata.core.recipe import ElementKey, PathStep
 from tarnhelm.metadata.core.source import deflate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tarnhelm.common.limits import Limits
     from tarnhelm.metadata.core.compiler import RuleCompiler
     from tarnhelm.metadata.core.context import ObjectContext
+    from tarnhelm.metadata.core.layout import Fit, Layout
+    from tarnhelm.metadata.core.operations import UidMaker
 
 __all__ = ["Writer", "Written"]
 
@@ -53,17 +57,34 @@ class Written:
     """
 
     parts: list[bytes | memoryview] = field(default_factory=list)
-    labels: Counter[tuple[str, str]] = field(default_factory=Counter)
-    findings: Counter[tuple[str, str]] = field(default_factory=Counter)
+    labels: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    findings: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+_Labels = tuple[tuple[str, str], ...]
+
+
 class _Frame:
     """What all objects of a layout have in common once written: joined bytes, with gaps for the changed elements."""
 
-    pieces: tuple[bytes, ...]
-    labels: Counter[tuple[str, str]]
-    findings: Counter[tuple[str, str]]
+    __slots__ = ("_findings", "_labels", "_totals", "pieces", "sop_instance")
+
+    def __init__(self, pieces: tuple[bytes, ...], state: Pass, sop_instance: UidMaker) -> None:
+        self.pieces = pieces
+        self.sop_instance = sop_instance
+        self._labels = tuple(state.labels)
+        self._findings = tuple(state.findings)
+        self._totals: dict[tuple[_Labels, _Labels], tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]] = {}
+
+    def totals(self, state: Pass) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+        """Count what was done in all; one object for all slices of which it is the same, so that it is told once."""
+        key = (tuple(state.labels), tuple(state.findings))
+        found = self._totals.get(key)
+        if found is None:
+            if len(self._totals) >= 16:
+                self._totals.clear()
+            found = self._totals[key] = (Counter(self._labels + key[0]), Counter(self._findings + key[1]))
+        return found
 
 
 class Writer:
@@ -84,8 +105,8 @@ class Writer:
         outcomes
             What the markers shall say.
         """
-        if parsed.layout is not None:
-            return self._write_as_layout(parsed, context, outcomes)
+        if parsed.fit is not None:
+            return self._write_as_layout(parsed, parsed.fit, context, outcomes)
         state = Pass(parsed.buffer, parsed.view, context)
         if self.compiler.reads_other_fields:
             reader = _FieldReader(parsed, context)
@@ -101,68 +122,67 @@ class Writer:
         body = assemble(parsed.view, base, len(parsed.view) - parsed.trailing, edits)
         if parsed.start.deflated:
             body = list(deflate(body))
-        made = Written([self._meta(parsed, context), *body], Counter(state.labels), Counter(state.findings))
         if parsed.trailing:
-            made.findings["trailing-zeros", "file"] += 1
-        return made
+            state.findings.append(("trailing-zeros", "file"))
+        meta = _meta(parsed, context, self.compiler.sop_instance(parsed.table))
+        return Written([meta, *body], Counter(state.labels), Counter(state.findings))
 
-    def _write_as_layout(self, parsed: Parsed, context: ObjectContext, outcomes: Outcomes) -> Written:
+    def _write_as_layout(self, parsed: Parsed, fit: Fit, context: ObjectContext, outcomes: Outcomes) -> Written:
         """Write an object that fits a layout: its changed elements, between what is known already."""
-        layout = parsed.layout
-        assert layout is not None  # noqa: S101 - the caller looked
-        key = (parsed.changed, context, outcomes)
+        layout = fit.layout
+        key = (context, outcomes)
         frame = layout.written.get(key)
         if frame is None:
             if len(layout.written) >= 8:
                 layout.written.clear()
-            frame = layout.written[key] = self._frame(parsed, context, outcomes)
+            frame = layout.written[key] = self._frame(layout, context, outcomes)
         state = Pass(parsed.buffer, parsed.view, context)
-        made = {start: new for start, _, new in self.editor.level(state, parsed.scan.acting, parsed.table)}
-        parts: list[bytes | memoryview] = [self._meta(parsed, context)]
-        elements = parsed.elements
-        for piece, index in zip(frame.pieces, parsed.changed, strict=False):
+        made: dict[int, bytes | list[bytes | memoryview]] = {}
+        behind: list[Edit] = []
+        for edit in self.editor.level(state, parsed.scan.acting, parsed.table):
+            if edit[0] < fit.end:
+                made[edit[0]] = edit[2]
+            else:
+                behind.append(edit)
+        parts: list[bytes | memoryview] = [_meta(parsed, context, frame.sop_instance)]
+        buffer = parsed.buffer
+        for place, (piece, element) in enumerate(zip(frame.pieces, fit.elements, strict=False)):
             parts.append(piece)
-            element = elements[index]
+            if place in layout.dropped:
+                continue
             new = made.get(element[1])
-            parts.append(parsed.view[element[1] : element[4]] if new is None else new)  # type: ignore[arg-type]
+            parts.append(buffer[element[1] : element[4]] if new is None else new)  # type: ignore[arg-type]
         parts.append(frame.pieces[-1])
-        pixels = elements[-1]
-        parts.extend(assemble(parsed.view, pixels.start, pixels.end, self._pixels(state, parsed, pixels)))
-        labels = frame.labels.copy()
-        labels.update(state.labels)
-        findings = frame.findings.copy()
-        findings.update(state.findings)
-        return Written(parts, labels, findings)
+        behind.extend(self._pixels(state, parsed, parsed.elements[len(fit.elements)]))
+        behind.sort(key=edit_order)
+        parts.extend(assemble(parsed.view, fit.end, len(parsed.view), behind))
+        return Written(parts, *frame.totals(state))
 
-    def _frame(self, parsed: Parsed, context: ObjectContext, outcomes: Outcomes) -> _Frame:
+    def _frame(self, layout: Layout, context: ObjectContext, outcomes: Outcomes) -> _Frame:
         """Join everything but the changed elements and the pixels, once for a layout."""
-        layout = parsed.layout
-        assert layout is not None  # noqa: S101 - the caller looked
-        state = Pass(parsed.buffer, parsed.view, context)
-        edits = self.editor.level(state, layout.unchanged(parsed.changed).acting, parsed.table)
-        edits.extend(self._additions(parsed, context, outcomes, state))
+        first = layout.parsed
+        state = Pass(first.buffer, first.view, context)
+        edits = self.editor.level(state, layout.unchanged.acting, first.table)
+        edits.extend(self._additions(first, context, outcomes, state))
         edits.sort(key=edit_order)
-        gaps = [parsed.elements[index] for index in parsed.changed]
+        gaps = [layout.elements[index] for index in layout.changed]
+        state.labels.extend(private_label(gaps[place].entry.tag) for place in layout.dropped)
         pieces = []
-        at = parsed.start.dataset
-        for stop, after in [*((gap.start, gap.end) for gap in gaps), (parsed.elements[-1].start, 0)]:
+        at = first.start.dataset
+        end = len(first.buffer)
+        for stop, after in [*((gap.start, gap.end) for gap in gaps), (end, end)]:
             inside = [edit for edit in edits if at <= edit[0] and edit[1] <= stop]
-            pieces.append(b"".join(assemble(parsed.view, at, stop, inside)))
+            pieces.append(b"".join(assemble(first.view, at, stop, inside)))
             at = after
-        return _Frame(tuple(pieces), Counter(state.labels), Counter(state.findings))
-
-    def _meta(self, parsed: Parsed, context: ObjectContext) -> bytes:
-        original = uid_text(parsed.scan.facts.get(0x00080018, b""))
-        if not original:
-            raise TarnhelmError(errors.MISSING_IDENTITY)
-        sop_instance = original if self.compiler.keeps_uid(parsed.table, 0x00080018) else context.uid(original)
-        return file_meta(parsed.sop_class, sop_instance, parsed.start.syntax)
+        return _Frame(tuple(pieces), state, self.compiler.sop_instance(first.table))
 
     # -- pixels and additions -----------------------------------------------------------------------------------
 
     def header_of(self, parsed: Parsed) -> PixelHeader:
         """Return the numbers that describe the pixels."""
-        return pixel_header(parsed.scan.facts, parsed.start.encoding.byteorder, self.limits)
+        if parsed.pixels is None:
+            parsed.pixels = pixel_header(parsed.scan.facts, parsed.start.encoding.byteorder, self.limits)
+        return parsed.pixels
 
     def _pixels(self, state: Pass, parsed: Parsed, element: Element) -> list[Edit]:
         edits: list[Edit] = []
@@ -218,6 +238,13 @@ class Writer:
             place = parsed.elements[index].start if index < len(tags) else tail
             edits.append((place, place, made))
         return edits
+
+
+def _meta(parsed: Parsed, context: ObjectContext, sop_instance: UidMaker) -> bytes:
+    original = uid_text(parsed.scan.facts.get(0x00080018, b""))
+    if not original:
+        raise TarnhelmError(errors.MISSING_IDENTITY)
+    return file_meta(parsed.sop_class, sop_instance(context, original), parsed.start.syntax)
 
 
 class _FieldReader:

@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tarnhelm.witness.core.walk import Fault
+from tarnhelm.witness.core.parsed import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

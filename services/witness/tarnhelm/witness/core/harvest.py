@@ -16,7 +16,7 @@ from tarnhelm.witness.core.identifiers import Date, Id, Identifier, Name, Phrase
 from tarnhelm.witness.core.text import LETTERS, fold, vocabulary, weight
 
 if TYPE_CHECKING:
-    from tarnhelm.witness.core.walk import Parsed
+    from tarnhelm.witness.core.parsed import Parsed
 
 __all__ = ["Harvest", "Value", "charset_of", "gather", "identifiers_of", "is_placeholder"]
 
@@ -77,10 +77,10 @@ def declared_in(parsed: Parsed, charsets: dict[int, bytes], container: int) -> b
     return charsets[container]
 
 
-def gather(parsed: Parsed) -> Harvest:
-    """Gather the identifiers of a walked file."""
+def gather(parsed: Parsed, charsets: dict[int, bytes] | None = None) -> Harvest:
+    """Gather the identifiers of a walked file; ``charsets`` where its ``named`` elements do not hold them all."""
     buf, containers = parsed.buf, parsed.containers
-    charsets = charset_of(parsed)
+    charsets = charset_of(parsed) if charsets is None else charsets
     single = len(charsets) <= 1 and (not charsets or 0 in charsets)
     common = charsets.get(0, b"")
     values: dict[Value, None] = {}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tarnhelm.witness.core.walk import Parsed
+    from tarnhelm.witness.core.parsed import Parsed
 
 __all__ = ["Mask", "Shape", "compare_native", "shape_of"]
 
@@ -121,7 +121,7 @@ def compare_native(
 
 def _equal(source: Parsed, s_start: int, result: Parsed, r_start: int, length: int) -> bool:
     left, right = source.buf, result.buf
-    if isinstance(left, bytes) and isinstance(right, bytes):
+    if isinstance(left, bytes | bytearray) and isinstance(right, bytes | bytearray):
         # startswith compares memory without a copy; comparing memoryviews would go byte by byte.
         with memoryview(right) as view, view[r_start : r_start + length] as part:
             return len(part) == length and left.startswith(part, s_start)

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final
 from tarnhelm.witness.core.codestream import Frame, family_of, read_frame
 from tarnhelm.witness.core.finding import PIXELS, STRUCTURE, UNDECIDED, Finding
 from tarnhelm.witness.core.native import Mask, compare_native
-from tarnhelm.witness.core.walk import Fault, Parsed
+from tarnhelm.witness.core.parsed import Fault, Parsed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tarnhelm.witness.core.scan import Region
 
-__all__ = ["Mask", "compare_pixels"]
+__all__ = ["Mask", "compare_described", "compare_pixels", "description_of"]
 
 _DESCRIPTION: Final = {
     0x00280002: "samples", 0x00280004: "photometric", 0x00280006: "planar", 0x00280008: "frames", 0x00280010: "rows",
@@ -40,18 +42,27 @@ def compare_pixels(source: Parsed, result: Parsed, masks: tuple[Mask, ...]) -> t
     position = f"{result.pixel[0]:08X}"
     if source.pixel[0] != result.pixel[0] or (source.fragments is None) != (result.fragments is None):
         return [Finding(PIXELS, position, "form")], []
-    before, after = _description(source), _description(result)
+    before, after = description_of(source), description_of(result)
     changed = [name for name in before if before[name] != after.get(name)]
     if changed or before.keys() != after.keys():
         return [Finding(PIXELS, position, "description")], []
+    return compare_described(source, result, masks, before)
+
+
+def compare_described(
+    source: Parsed, result: Parsed, masks: tuple[Mask, ...], described: Mapping[str, bytes]
+) -> tuple[list[Finding], list[Region]]:
+    """Compare the pixel data of two files that describe them alike and hold them in one form."""
+    position = f"{(result.pixel or (0, 0, 0))[0]:08X}"
     if result.fragments is not None:
         if masks:
             return [Finding(UNDECIDED, position, "masked-codestream")], []
-        return _encapsulated(source, result, position, before)
-    return list(compare_native(source, result, masks, position, before)), []
+        return _encapsulated(source, result, position, described)
+    return list(compare_native(source, result, masks, position, described)), []
 
 
-def _description(parsed: Parsed) -> dict[str, bytes]:
+def description_of(parsed: Parsed) -> dict[str, bytes]:
+    """Return what a file says of its pixels: the Image Pixel Module (PS3.3 C.7.6.3), byte order and padding apart."""
     found: dict[str, bytes] = {}
     order = "<H" if parsed.little else ">H"
     for tag, name in _DESCRIPTION.items():
@@ -67,7 +78,7 @@ def _description(parsed: Parsed) -> dict[str, bytes]:
 
 
 def _encapsulated(
-    source: Parsed, result: Parsed, position: str, described: dict[str, bytes]
+    source: Parsed, result: Parsed, position: str, described: Mapping[str, bytes]
 ) -> tuple[list[Finding], list[Region]]:
     family = family_of(result.syntax)
     if not family:

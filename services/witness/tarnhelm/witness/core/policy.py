@@ -24,7 +24,9 @@ CLASSES: Final = frozenset({"name", "id", "date", "time", "uid", "place", "organ
 _KEYS: Final = frozenset({"version", "digest", "keep", "surrogate", "uids", "dates", "private_keep", "standard_uids"})
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _REPEATING = re.compile(r"([0-9A-Fa-f]{2})xx([0-9A-Fa-f]{4})")
-_PRIVATE = re.compile(r'([0-9A-Fa-f]{4})"([^"]+)"([0-9A-Fa-f]{2})')
+_GROUPS = re.compile(r"(?=.*x)[0-9A-Fa-fx]{3}[13579BDFbdf][0-9A-Fa-fx]{4}")
+"""Private attributes by number, whatever their creator: any digit but the last of the group may be ``x``."""
+_PRIVATE = re.compile(r'([0-9A-Fa-f]{4})"(.+)"([0-9A-Fa-f]{2}|xx)')
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 PrivateKey = tuple[int, str, int]
@@ -44,13 +46,16 @@ class Positions:
     repeating
         (first byte of the group, element) → classes, for 50xx and 60xx.
     private
-        (group, creator, lower byte) → classes.
+        (group, creator in lower case, lower byte) → classes.
+    masked
+        (mask, value, classes) of private tags by number: a tag ``t`` is meant if ``t & mask == value``.
     """
 
     anywhere: Mapping[int, frozenset[str]] = field(default_factory=dict)
     paths: Mapping[tuple[int, ...], frozenset[str]] = field(default_factory=dict)
     repeating: Mapping[tuple[int, int], frozenset[str]] = field(default_factory=dict)
     private: Mapping[PrivateKey, frozenset[str]] = field(default_factory=dict)
+    masked: tuple[tuple[int, int, frozenset[str]], ...] = ()
 
     def classes(self, path: tuple[int, ...], creator: str) -> frozenset[str]:
         """Return the classes admitted at ``path`` (its last tag is the attribute itself)."""
@@ -61,8 +66,16 @@ class Positions:
         if self.repeating:
             found |= self.repeating.get((tag >> 24, tag & 0xFFFF), frozenset())
         if creator and self.private:
-            found |= self.private.get((tag >> 16, creator, tag & 0xFF), frozenset())
+            found |= self.private.get((tag >> 16, creator.lower(), tag & 0xFF), frozenset())
+        for mask, value, classes in self.masked:
+            if tag & mask == value:
+                found |= classes
         return found
+
+    def names_creator(self, group: int, creator: str) -> bool:
+        """Tell whether a private creator is named for a group."""
+        folded = creator.lower()
+        return any(number == group and known == folded for number, known, _ in self.private)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +184,7 @@ def _positions(raw: Any, *, listed: bool) -> Positions:
     paths: dict[tuple[int, ...], frozenset[str]] = {}
     repeating: dict[tuple[int, int], frozenset[str]] = {}
     private: dict[PrivateKey, frozenset[str]] = {}
+    masked: list[tuple[int, int, frozenset[str]]] = []
     for position, value in _typed(raw, dict).items():
         classes = frozenset(_typed(value, list)) if listed else frozenset({_typed(value, str)})
         if not classes <= CLASSES:
@@ -179,11 +193,15 @@ def _positions(raw: Any, *, listed: bool) -> Positions:
             anywhere[int(position, 16)] = classes
         elif match := _REPEATING.fullmatch(position):
             repeating[int(match[1], 16), int(match[2], 16)] = classes
+        elif _GROUPS.fullmatch(position):
+            mask = int("".join("0" if digit == "x" else "F" for digit in position), 16)
+            masked.append((mask, int(position.replace("x", "0"), 16), classes))
         elif match := _PRIVATE.fullmatch(position):
-            private[int(match[1], 16), match[2], int(match[3], 16)] = classes
+            for low in range(256) if match[3] == "xx" else [int(match[3], 16)]:
+                private[int(match[1], 16), match[2].strip().lower(), low] = classes
         else:
             steps = position.split(".")
             if len(steps) < 2 or not all(_TAG.fullmatch(step) for step in steps):
                 raise ValueError
             paths[tuple(int(step, 16) for step in steps)] = classes
-    return Positions(anywhere, paths, repeating, private)
+    return Positions(anywhere, paths, repeating, private, tuple(masked))

@@ -24,19 +24,21 @@ from tarnhelm.witness.core.reading import Place, Reading, place_of
 from tarnhelm.witness.core.text import compact, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
 
     from tarnhelm.witness.core.needles import Needles
+    from tarnhelm.witness.core.parsed import Parsed
     from tarnhelm.witness.core.policy import Policy
-    from tarnhelm.witness.core.walk import Parsed
 
-__all__ = ["Region", "Scan"]
+__all__ = ["UID_PREFIX", "Region", "Scan", "may_stay", "origins_of", "uid_prefixes"]
 
 Region = tuple[str, bytes]
 """Name and bytes of a stretch that belongs to no element: a segment of a code stream."""
 
 _CODE_TAGS: Final = frozenset({0x00080100, 0x00080103, 0x00080104, 0x00080105, 0x0008010F, 0x00080119, 0x00080120})
-_UID_PREFIX: Final = 12
+UID_PREFIX: Final = 12
 _KEPT_BYTES: Final = np.array([bool(compact(bytes([byte]))) for byte in range(256)])
 _SAME_SPACE: Final = 1e5
 _ESCAPE: Final = b"\x1b"
@@ -69,13 +71,13 @@ class Scan:
         asked: set[tuple[int, int]] = set()
         hits = needles.search(swept)
         if hits:
-            origins = _KEPT_BYTES[np.frombuffer(self.head, np.uint8)].nonzero()[0]
+            origins = origins_of(self.head)
             for number, begin, length, literal in hits:
                 first, last = int(origins[begin]), int(origins[begin + length - 1])
-                for index in {self._element_at(first), self._element_at(last)}:
+                for index in {self.element_at(first), self.element_at(last)}:
                     if (number, index) in asked:
                         continue
-                    finding = self._judge(needles.identifiers[number], index, literal)
+                    finding = self.judge(needles.identifiers[number], index, literal)
                     if finding is not None or not literal:
                         asked.add((number, index))  # else another encoding of the name may still be evidence
                     if finding is not None:
@@ -92,14 +94,9 @@ class Scan:
             return
         raw_declared = charset_of(self.source).get(0, b"")
         for position in shared:
-            path, tag, raw = position
+            path, tag, _ = position
             kind = wanted[position]
-            if kind == "date" and self.policy.dates == "kept":
-                continue
-            admitted = self.policy.keep.classes((*path, tag), self._creator_by_path(path, tag))
-            if admitted and ("*" in admitted or kind in admitted or (kind == "birth" and "date" in admitted)):
-                continue
-            if is_placeholder(fold(decode(raw, raw_declared))):
+            if may_stay(self.policy, position, kind, self.creator_by_path(path, tag), raw_declared):
                 continue
             if self._is_chance(position, kind, raw_declared):
                 continue
@@ -110,7 +107,7 @@ class Scan:
         path, tag, raw = position
         if kind in {"date", "birth"} and raw[:8] == b"19000101":
             return True
-        surrogates = self.policy.surrogate.classes((*path, tag), self._creator_by_path(path, tag))
+        surrogates = self.policy.surrogate.classes((*path, tag), self.creator_by_path(path, tag))
         if kind == "date" and (surrogates or self.policy.dates == "shifted"):
             return not self._unshifted(path, tag)
         if not surrogates:
@@ -140,11 +137,10 @@ class Scan:
         for path, tag, raw in self.present.uid_positions:
             hit = [uid for uid in raw.split(b"\\") if uid.strip(b" \0") in wanted]
             if hit:
-                admitted = self.policy.keep.classes((*path, tag), self._creator_by_path(path, tag))
+                admitted = self.policy.keep.classes((*path, tag), self.creator_by_path(path, tag))
                 if not admitted & {"uid", "*"}:
                     yield Finding(UID, position_of(path, tag), "uid", len(hit))
-        prefixes = {uid.replace(b".", b"")[:_UID_PREFIX] for uid in wanted}
-        if not any(prefix in swept for prefix in prefixes):
+        if not any(prefix in swept for prefix in uid_prefixes(wanted)):
             return
         origins = None
         for uid in wanted:
@@ -152,8 +148,8 @@ class Scan:
             begin = swept.find(core)
             while begin >= 0:
                 if origins is None:
-                    origins = _KEPT_BYTES[np.frombuffer(self.head, np.uint8)].nonzero()[0]
-                index = self._element_at(int(origins[begin]))
+                    origins = origins_of(self.head)
+                index = self.element_at(int(origins[begin]))
                 finding = self._uid_in(uid, index)
                 if finding is not None:
                     yield finding
@@ -172,7 +168,8 @@ class Scan:
 
     # --- anywhere -------------------------------------------------------------------------------------------
 
-    def _judge(self, identifier: Identifier, index: int, literal: bytes) -> Finding | None:
+    def judge(self, identifier: Identifier, index: int, literal: bytes) -> Finding | None:
+        """Judge one proposal of the search: the element (-1: outside of all) as what it is, by the table."""
         path, tag, vr, raw, container = self._region(index)
         kind = identifier.identifier_class
         if kind == "date" and self.policy.dates == "kept":
@@ -235,7 +232,7 @@ class Scan:
             for number, _, _, _ in needles.search(compact(text.encode("utf-8", "replace"))):
                 if (number, index) not in asked:
                     asked.add((number, index))
-                    finding = self._judge(needles.identifiers[number], index, b"")
+                    finding = self.judge(needles.identifiers[number], index, b"")
                     if finding is not None:
                         yield finding
 
@@ -260,7 +257,7 @@ class Scan:
     def _starts(self) -> list[int]:
         return [element[2] for element in self.result.elements]
 
-    def _element_at(self, offset: int) -> int:
+    def element_at(self, offset: int) -> int:
         """Return the element in whose value a byte of ``head`` lies, -1 for none."""
         if offset >= self._cut:
             offset += self._gap
@@ -317,7 +314,8 @@ class Scan:
         tag, _, _, _, container = self.result.elements[index]
         return self._creators.get((container, (tag >> 16) << 8 | tag >> 8 & 0xFF), "") if tag & 0x10000 else ""
 
-    def _creator_by_path(self, path: tuple[int, ...], tag: int) -> str:
+    def creator_by_path(self, path: tuple[int, ...], tag: int) -> str:
+        """Return the creator of a private attribute of the result, the first of the path; nothing for a public one."""
         if not tag & 0x10000:
             return ""
         for index, element in enumerate(self.result.elements):
@@ -327,6 +325,27 @@ class Scan:
 
     def _standard_code(self, tag: int, container: int) -> bool:
         return tag in _CODE_TAGS and (self.result.value(0x00080102, container) or b"").strip(b" \0") in STANDARD_SCHEMES
+
+
+def uid_prefixes(uids: Iterable[bytes]) -> set[bytes]:
+    """Return the beginnings of UIDs as they stand in a compacted haystack."""
+    return {uid.replace(b".", b"")[:UID_PREFIX] for uid in uids}
+
+
+def origins_of(head: bytes) -> NDArray[np.intp]:
+    """Return where each byte of a compacted haystack stood before."""
+    return _KEPT_BYTES[np.frombuffer(head, np.uint8)].nonzero()[0]
+
+
+def may_stay(policy: Policy, position: Position, kind: str, creator: str, declared: bytes) -> bool:
+    """Tell whether an identifier of the source may stand unchanged in its own attribute."""
+    path, tag, raw = position
+    if kind == "date" and policy.dates == "kept":
+        return True
+    admitted = policy.keep.classes((*path, tag), creator)
+    if admitted and ("*" in admitted or kind in admitted or (kind == "birth" and "date" in admitted)):
+        return True
+    return is_placeholder(fold(decode(raw, declared)))
 
 
 def _values_at(parsed: Parsed, path: tuple[int, ...], tag: int) -> list[tuple[int, int, bytes]]:

@@ -13,8 +13,9 @@ from tarnhelm.witness.core.charsets import is_known
 from tarnhelm.witness.core.elements import TEXT_VRS
 from tarnhelm.witness.core.finding import IDENTIFIER, STRUCTURE, UNDECIDED, Finding, position_of
 from tarnhelm.witness.core.harvest import charset_of, is_placeholder
+from tarnhelm.witness.core.parsed import Element, Parsed
 from tarnhelm.witness.core.text import fold
-from tarnhelm.witness.core.walk import PLAIN_SYNTAXES, Element, Parsed
+from tarnhelm.witness.core.walk import PLAIN_SYNTAXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,6 +150,7 @@ def _private(result: Parsed, policy: Policy, odd: list[Element]) -> Iterator[Fin
     """Only private attributes of the policy's list may stand in the result, each under its own creator."""
     buf = result.buf
     creators: dict[tuple[int, int, int], str] = {}
+    unnamed: dict[tuple[int, int, int], Finding] = {}
     for tag, _, start, length, container in odd:
         if not tag & 0x10000:
             continue
@@ -158,21 +160,22 @@ def _private(result: Parsed, policy: Policy, odd: list[Element]) -> Iterator[Fin
             creator = bytes(buf[start : start + length]).decode("latin-1").strip(" \0")
             creators[container, group, element] = creator
             if not any(creator == known and group == number for number, known, _ in policy.private_keep) and not any(
-                creator == known and group == number
-                for positions in (policy.keep, policy.surrogate)
-                for number, known, _ in positions.private
+                positions.names_creator(group, creator) for positions in (policy.keep, policy.surrogate)
             ):
-                yield Finding(STRUCTURE, position_of(path, tag), "private-creator")
+                unnamed[container, group, element] = Finding(STRUCTURE, position_of(path, tag), "private-creator")
             continue
         creator = creators.get((container, group, element >> 8), "")
         if not creator or element < 0x1000:
             yield Finding(STRUCTURE, position_of(path, tag), "private")
             continue
         key = group, creator, element & 0xFF
-        if key in policy.private_keep or policy.keep.classes((*path, tag), creator):
-            continue
-        if not policy.surrogate.classes((*path, tag), creator):
+        admitted = policy.keep.classes((*path, tag), creator) or policy.surrogate.classes((*path, tag), creator)
+        if admitted:
+            # Kept by its number: then the creator of its block stays with it, whatever its name.
+            unnamed.pop((container, group, element >> 8), None)
+        elif key not in policy.private_keep:
             yield Finding(STRUCTURE, position_of(path, tag), "private")
+    yield from unnamed.values()
 
 
 def _charsets(result: Parsed) -> Iterator[Finding]:

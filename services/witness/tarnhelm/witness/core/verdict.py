@@ -7,27 +7,27 @@ inside it, whatever exceeds a limit is not clean.
 from __future__ import annotations
 
 import hashlib
-import mmap
 import re
 import struct
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
-
-from cryptography.exceptions import InvalidSignature
 
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.witness.core.finding import IDENTIFIER, PIXELS, STRUCTURE, UID, UNDECIDED, Finding, merged
 from tarnhelm.witness.core.harvest import gather
 from tarnhelm.witness.core.needles import NeedleCache
+from tarnhelm.witness.core.parsed import Buffer, Fault, Parsed
+from tarnhelm.witness.core.parts import Rooms
 from tarnhelm.witness.core.pixels import Mask, compare_pixels
 from tarnhelm.witness.core.scan import Scan
+from tarnhelm.witness.core.seal import SealCheck, sign_batch
+from tarnhelm.witness.core.series import Look, Pair, Series
 from tarnhelm.witness.core.structure import check_structure
-from tarnhelm.witness.core.walk import Buffer, Fault, Parsed, walk
+from tarnhelm.witness.core.walk import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Verdict", "Witness", "signed_bytes", "verify_verdict"]
 
-_IN_MEMORY: Final = 64 << 20
 _ORDER: Final = (IDENTIFIER, UID, PIXELS, STRUCTURE, UNDECIDED)
 _OBJECT_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _DOMAIN: Final = b"tarnhelm witness verdict v1\0"
@@ -57,7 +56,7 @@ class Verdict:
     output_sha256
         64 hex digits over the judged bytes, computed by the witness itself.
     signature
-        64 bytes of Ed25519 over :func:`signed_bytes`.
+        Over :func:`signed_bytes`, alone or in a batch (:mod:`tarnhelm.witness.core.seal`); empty before it is signed.
     """
 
     object_id: str
@@ -81,12 +80,13 @@ def signed_bytes(object_id: str, policy_digest: str, output_sha256: str, clean: 
 
 def verify_verdict(public_key: Ed25519PublicKey, verdict: Verdict) -> bool:
     """Tell whether a verdict carries the witness's signature over its own fields."""
-    message = signed_bytes(verdict.object_id, verdict.policy_digest, verdict.output_sha256, verdict.clean)
-    try:
-        public_key.verify(verdict.signature, message)
-    except InvalidSignature:
+    if not SealCheck(public_key)(_message(verdict), verdict.signature):
         return False
     return verdict.clean == (not verdict.code) and verdict.clean == (not verdict.findings)
+
+
+def _message(verdict: Verdict) -> bytes:
+    return signed_bytes(verdict.object_id, verdict.policy_digest, verdict.output_sha256, verdict.clean)
 
 
 class Witness:
@@ -102,6 +102,8 @@ class Witness:
         Bounds on what it reads.
     needles
         Compiled needles to share between the witnesses of one process; by default its own.
+    rooms
+        Memory for files, to share likewise.
     """
 
     def __init__(
@@ -110,11 +112,14 @@ class Witness:
         signing_key: Ed25519PrivateKey,
         limits: Limits = DEFAULT_LIMITS,
         needles: NeedleCache | None = None,
+        rooms: Rooms | None = None,
     ) -> None:
         self._policy = policy
         self._key = signing_key
         self._limits = limits
         self._needles = needles or NeedleCache()
+        self._rooms = rooms or Rooms()
+        self._series = Series(policy, limits, self._needles)
 
     def judge(
         self, source: Path | bytes, result: Path | bytes, object_id: str, masks: tuple[Mask, ...] = ()
@@ -143,43 +148,62 @@ class Witness:
         ValueError
             ``object_id`` is none.
         """
+        return self.sign(self.examine(source, result, object_id, masks))
+
+    def sign(self, verdict: Verdict) -> Verdict:
+        """Sign one verdict of :meth:`examine`."""
+        return replace(verdict, signature=self._key.sign(_message(verdict)))
+
+    def sign_all(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """Sign a batch of verdicts of :meth:`examine` at once; see :mod:`tarnhelm.witness.core.seal`."""
+        signatures = sign_batch(self._key, [_message(verdict) for verdict in verdicts])
+        return [replace(one, signature=signature) for one, signature in zip(verdicts, signatures, strict=True)]
+
+    def examine(
+        self, source: Path | bytes, result: Path | bytes, object_id: str, masks: tuple[Mask, ...] = ()
+    ) -> Verdict:
+        """Judge like :meth:`judge`, and leave the signature for :meth:`sign` or :meth:`sign_all`."""
         if not _OBJECT_ID.fullmatch(object_id):
             raise ValueError("object_id")
-        with _opened(result) as after:
+        with self._rooms.opened(result) as after:
             digest = hashlib.sha256(after).hexdigest()
             try:
-                with _opened(source) as before:
-                    findings = merged(self._examine(before, after, masks))
+                with self._rooms.opened(source) as before:
+                    findings = self._examine(before, after, masks)
             except Exception:  # noqa: BLE001 - whatever went wrong, the object is not vouched for
                 findings = (Finding(UNDECIDED, "result", "error"),)
-            return self._signed(object_id, findings, digest, len(after))
+            return self._verdict(object_id, findings, digest, len(after))
 
-    def _examine(self, before: Buffer, after: Buffer, masks: tuple[Mask, ...]) -> Iterator[Finding]:
+    def _examine(self, before: Buffer, after: Buffer, masks: tuple[Mask, ...]) -> tuple[Finding, ...]:
+        look = Look() if masks else self._series.look(before, after)
+        if look.clean:
+            return ()
         source = _walked(before, self._limits, strict=False)
         if isinstance(source, Finding):
-            yield source
-            return
+            return (source,)
         result = _walked(after, self._limits, strict=True)
         if isinstance(result, Finding):
-            yield result
-            return
+            return (result,)
         if len(result.buf) - (result.pixel or (0, 0, 0))[2] > self._limits.max_header_bytes:
-            yield Finding(UNDECIDED, "result", "header-too-large")
-            return
-        wanted, present = gather(source), gather(result)
+            return (Finding(UNDECIDED, "result", "header-too-large"),)
+        pair = Pair(source, result, gather(source), gather(result))
+        found = merged(self._search(pair, masks))
+        if not found and not masks and not look.known:
+            self._series.learn(pair)
+        return found
+
+    def _search(self, pair: Pair, masks: tuple[Mask, ...]) -> Iterator[Finding]:
+        source, result, wanted = pair.source, pair.result, pair.wanted
         yield from check_structure(source, result, self._policy)
         findings, regions = compare_pixels(source, result, masks)
         yield from findings
-        scan = Scan(source, result, (wanted, present), self._policy, regions)
+        scan = Scan(source, result, (wanted, pair.present), self._policy, regions)
         yield from scan.findings(self._needles.get(wanted.values))
 
-    def _signed(self, object_id: str, findings: tuple[Finding, ...], digest: str, size: int) -> Verdict:
-        clean = not findings
+    def _verdict(self, object_id: str, findings: tuple[Finding, ...], digest: str, size: int) -> Verdict:
         codes = {finding.code for finding in findings}
         code = next((code for code in _ORDER if code in codes), "")
-        message = signed_bytes(object_id, self._policy.digest, digest, clean)
-        signature = self._key.sign(message)
-        return Verdict(object_id, clean, code, findings, self._policy.digest, digest, size, signature)
+        return Verdict(object_id, not findings, code, findings, self._policy.digest, digest, size, b"")
 
 
 def _walked(buf: Buffer, limits: Limits, *, strict: bool) -> Parsed | Finding:
@@ -191,19 +215,3 @@ def _walked(buf: Buffer, limits: Limits, *, strict: bool) -> Parsed | Finding:
         return Finding(UNDECIDED, fault.position or "source", fault.reason)
     except TarnhelmError:
         return Finding(UNDECIDED, "result" if strict else "source", "limit")
-
-
-@contextmanager
-def _opened(given: Path | bytes) -> Iterator[Buffer]:
-    """Read a small file whole and map a large one."""
-    if isinstance(given, bytes):
-        yield given
-        return
-    with given.open("rb", buffering=0) as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        if size <= _IN_MEMORY:
-            yield file.read()
-            return
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            yield mapped

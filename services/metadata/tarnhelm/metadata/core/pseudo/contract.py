@@ -8,6 +8,7 @@ no clock and no randomness, so the same person gets the same value in every file
 from __future__ import annotations
 
 import difflib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -100,12 +101,24 @@ class Parameter:
     help
         One sentence for the reference page and for ``--help``.
     choices
-        The values allowed; empty means text, which the class checks in :meth:`PseudoClass.validate`.
+        The values allowed; empty means text.
+    form
+        Regular expression that a text fits; empty means any.
+    expected
+        What fits ``form``, in words.
     """
 
     default: str
     help: str
     choices: tuple[str, ...] = ()
+    form: str = ""
+    expected: str = ""
+
+    def accepts(self, text: str) -> bool:
+        """Whether a recipe may write this value."""
+        if self.choices:
+            return text in self.choices
+        return not self.form or re.fullmatch(self.form, text) is not None
 
     @property
     def is_flag(self) -> bool:
@@ -170,8 +183,9 @@ class PseudoClass(ABC):
 
     def _typed(self, name: str, text: str) -> str | bool:
         known = self.parameters[name]
-        if known.choices and text not in known.choices:
-            raise PseudoError(f"{self.name}: {name}={text} is none of {', '.join(known.choices)}")
+        if not known.accepts(text):
+            wanted = f"is none of {', '.join(known.choices)}" if known.choices else f"must be {known.expected}"
+            raise PseudoError(f"{self.name}: {name}={text} {wanted}")
         return text == "true" if known.is_flag else text
 
     def queries(self, value: str, parameters: Settings) -> tuple[ValueQuery, ...]:  # noqa: ARG002 - for subclasses

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from tarnhelm.common.assign import ValueKind, ValueQuery
 from tarnhelm.metadata.core.pseudo.contract import (
@@ -14,17 +13,11 @@ from tarnhelm.metadata.core.pseudo.contract import (
     Parameter,
     PseudoClass,
     PseudoContext,
-    PseudoError,
     Settings,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 __all__ = ["IdentifierClass"]
 
-_PREFIX = re.compile(r"[A-Z0-9_-]{0,8}")
-_DOMAIN = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _PRINTABLE = re.compile(r"[ -\[\]-~]+")
 _MOST_CHARACTERS = {"AE": 16, "CS": 16, "SH": 16, "LO": 64, "ST": 1024, "LT": 10_240}
 
@@ -35,25 +28,21 @@ class IdentifierClass(PseudoClass):
     vrs = TEXT_VRS | {"CS", "AE"}
     parameters = MappingProxyType(
         {
-            "prefix": Parameter("", "Put before each surrogate: at most 8 of `A-Z 0-9 _ -`."),
+            "prefix": Parameter(
+                "",
+                "Put before each surrogate: at most 8 of `A-Z 0-9 _ -`.",
+                form=r"[A-Z0-9_-]{0,8}",
+                expected="at most 8 of A-Z 0-9 _ -",
+            ),
             "domain": Parameter(
                 "id",
                 "Equal identifiers get equal surrogates within one domain: give accession numbers a domain of their own "
                 "to cut them off from equal patient numbers.",
+                form=r"[a-z][a-z0-9-]{0,31}",
+                expected="a lower-case word of at most 32 characters",
             ),
         }
     )
-
-    def validate(self, vr: str, parameters: Mapping[str, str]) -> Settings:
-        """Check prefix and domain besides."""
-        settings = super().validate(vr, parameters)
-        if not _PREFIX.fullmatch(str(settings["prefix"])):
-            raise PseudoError(f"{self.name}: prefix={settings['prefix']} must be at most 8 of A-Z 0-9 _ -")
-        if not _DOMAIN.fullmatch(str(settings["domain"])):
-            raise PseudoError(
-                f"{self.name}: domain={settings['domain']} must be a lower-case word of at most 32 characters"
-            )
-        return settings
 
     @abstractmethod
     def kind_of(self, value: str) -> ValueKind:

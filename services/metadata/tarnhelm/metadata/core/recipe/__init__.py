@@ -11,7 +11,7 @@ from tarnhelm.metadata.core.recipe.functions import FunctionContext, evaluate, h
 from tarnhelm.metadata.core.recipe.groups import FieldGroup, ValueGroup
 from tarnhelm.metadata.core.recipe.parser import parse_recipe
 from tarnhelm.metadata.core.recipe.problems import RecipeError, RecipeProblem, render_problems
-from tarnhelm.metadata.core.recipe.recipe import Recipe, evaluate_filters
+from tarnhelm.metadata.core.recipe.recipe import Recipe, evaluate_filters, may_keep_private
 from tarnhelm.metadata.core.recipe.rules import (
     Condition,
     Decision,
@@ -61,6 +61,7 @@ __all__ = [
     "evaluate",
     "evaluate_filters",
     "holds",
+    "may_keep_private",
     "new_value",
     "parse_recipe",
     "registry",

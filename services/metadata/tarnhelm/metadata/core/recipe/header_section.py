@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -21,12 +22,11 @@ from tarnhelm.metadata.core.recipe.rules import (
     Variable,
 )
 from tarnhelm.metadata.core.recipe.selectors import PathSelector, Selector, TagSelector, ValueGroupSelector
-from tarnhelm.metadata.core.recipe.vocabulary import CLASS_ALIASES, PROTECTED, SECTION_OF, ActionName, ClassCatalogue
+from tarnhelm.metadata.core.recipe.vocabulary import CLASS_ALIASES, PROTECTED, SECTION_OF, ActionName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tarnhelm.metadata.core.recipe.problems import ProblemList
+    from tarnhelm.metadata.core.recipe.vocabulary import ClassCatalogue, ClassParameter
 
 __all__ = ["HeaderReader"]
 
@@ -264,7 +264,20 @@ class HeaderReader:
         allowed = self.classes[name]
         known = None if allowed is None else dict.fromkeys(allowed)
         given = self._named(cursor, known, name)
+        if isinstance(allowed, Mapping):
+            for key, (text, place) in given.items():
+                self._check_parameter(name, key, allowed[key], text, place)
         return PseudoCall(name, Arguments({key: text for key, (text, _) in given.items()}))
+
+    def _check_parameter(
+        self, owner: str, key: str, parameter: ClassParameter, text: str, place: tuple[int, int]
+    ) -> None:
+        if not parameter.accepts(text):
+            near = self.problems.suggest(text, parameter.choices, cutoff=0.5)
+            expected = " or ".join(parameter.choices) or parameter.expected
+            self.problems.error(
+                (place[0], place[1] + len(key) + 1), f"{key} of {owner} cannot be '{text[:60]}'", expected, near
+            )
 
     def _class_name(self, cursor: Cursor) -> str | None:
         """Read a class in any case, its words divided by ``_``, ``-`` or blanks."""

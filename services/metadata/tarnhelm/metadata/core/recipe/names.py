@@ -1,6 +1,6 @@
 """Names of attributes: the keywords and names of PS3.6, with repeating groups.
 
-The dictionary is pydicom's. Keywords are found in any case; the long name (``Patient's Name``) and the old
+The dictionary is the committed table of the standard. Keywords are found in any case; the long name (``Patient's Name``) and the old
 keywords made of it (``PatientsName``) are understood too, because recipes written for other tools use them.
 """
 
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from tarnhelm.metadata.core.standard import dictionary_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,23 +56,15 @@ def plain(text: str) -> str:
 @functools.cache
 def attribute_names() -> tuple[AttributeName, ...]:
     """All rows of the dictionary that have a keyword, single tags first."""
-    rows = [
-        AttributeName(tag, 0xFFFF_FFFF, keyword, name, vr[:2])
-        for tag, (vr, _, name, _, keyword) in DicomDictionary.items()
-        if keyword
-    ]
-    for digits, (vr, _, name, _, keyword) in RepeatersDictionary.items():
-        value, mask = _masked(digits)
-        rows.append(AttributeName(value, mask, keyword, name, vr[:2]))
-    return tuple(rows)
+    return tuple(
+        AttributeName(row.value, row.mask | _parity(row.mask), row.keyword, row.name, row.vr[:2] or "UN")
+        for row in dictionary_rows()
+    )
 
 
-def _masked(digits: str) -> tuple[int, int]:
-    value = int(digits.lower().replace("x", "0"), 16)
-    mask = int("".join("0" if digit in "xX" else "F" for digit in digits), 16)
-    if not mask & _GROUP_PARITY:
-        mask |= _GROUP_PARITY
-    return value & mask, mask
+def _parity(mask: int) -> int:
+    """Digit of the group's parity, which a repeating group fixes though the dictionary leaves its digit open."""
+    return 0 if mask == 0xFFFF_FFFF else _GROUP_PARITY
 
 
 @functools.cache

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tarnhelm.metadata.core.recipe.groups import FieldGroup, ValueGroup
     from tarnhelm.metadata.core.recipe.problems import RecipeProblem
 
-__all__ = ["Recipe", "evaluate_filters"]
+__all__ = ["Recipe", "evaluate_filters", "may_keep_private"]
 
 _GRAMMAR = 1
 """Enters the digest; raised when the meaning of a construct changes."""
@@ -111,19 +111,29 @@ class Recipe:
     def _others(self) -> tuple[Rule, ...]:
         return tuple(rule for rule in self.header_rules if _plain_tag(rule) is None)
 
-    def matching(self, key: ElementKey) -> tuple[Rule, ...]:
-        """Give the rules whose selector means the element, the weightiest first."""
+    def matching(self, key: ElementKey, *, named: bool = False) -> tuple[Rule, ...]:
+        """Give the rules whose selector means the element, the weightiest first; see :meth:`decide`."""
         found = [*self._by_tag.get(key.last.tag, ()), *(rule for rule in self._others if rule.selector.matches(key))]
         return tuple(
-            sorted((rule for rule in found if _applies(rule, key)), key=lambda rule: rule.weight, reverse=True)
+            sorted(
+                (rule for rule in found if _applies(rule, key, named=named)), key=lambda rule: rule.weight, reverse=True
+            )
         )
 
-    def decide(self, key: ElementKey) -> Decision | None:
+    def decide(self, key: ElementKey, *, named: bool = False) -> Decision | None:
         """Decide what is done with an element; ``None`` if no rule means it.
 
         Depends on nothing but the key, so a caller asks once for each distinct one.
+
+        Parameters
+        ----------
+        key
+            The element.
+        named
+            The element is private and nobody vouches for it: whatever lets something of it stay must name it by
+            creator or group. ``KEEP`` must in any case.
         """
-        return _decision(self.matching(key), key)
+        return _decision(self.matching(key, named=named), key)
 
     def collect_values(self, fields: Callable[[str], Sequence[str]]) -> Mapping[str, frozenset[str]]:
         """Collect the values of each ``%values`` group from the data set's own attributes.
@@ -154,6 +164,11 @@ def evaluate_filters(recipe: Recipe, fields: HeaderView) -> tuple[FilterMatch, .
     return match_filters(recipe.filters, fields)
 
 
+def may_keep_private(recipe: Recipe) -> bool:
+    """Tell whether any rule could let a private element stay; most recipes have none, and then none is looked at."""
+    return any(rule.action is not ActionName.REMOVE and rule.selector.may_name_private for rule in recipe.header_rules)
+
+
 def _plain_tag(rule: Rule) -> int | None:
     """Return the tag, if the rule means one tag and no creator."""
     selector = rule.selector
@@ -162,13 +177,23 @@ def _plain_tag(rule: Rule) -> int | None:
     return None
 
 
-def _applies(rule: Rule, key: ElementKey) -> bool:
-    """Leave out what cannot be done: a sequence has no value to move, to replace by a surrogate, or to look in."""
+def _applies(rule: Rule, key: ElementKey, *, named: bool) -> bool:
+    """Leave out what cannot be done: a sequence has no value to move, to replace by a surrogate, or to look in.
+
+    A private attribute is kept by a rule that names private attributes only: whoever writes ``KEEP ALL`` has seen the
+    dictionary, not what a vendor put beside it.
+    """
     if len(key.path) == 1 and key.last.tag in PROTECTED:
         return rule.action is ActionName.KEEP
+    if key.last.creator is not None and _must_name(rule, named=named) and not rule.selector.names_private(key):
+        return False
     if key.vr not in BULK_VRS:
         return True
     return rule.condition is None and rule.action not in {ActionName.JITTER, ActionName.PSEUDO}
+
+
+def _must_name(rule: Rule, *, named: bool) -> bool:
+    return rule.action is ActionName.KEEP or (named and rule.action is not ActionName.REMOVE)
 
 
 def _decision(rules: tuple[Rule, ...], key: ElementKey) -> Decision | None:

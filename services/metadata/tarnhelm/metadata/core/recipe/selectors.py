@@ -64,11 +64,33 @@ class ElementKey:
         return self.path[-1]
 
 
+class _Public:
+    """A selector that never names private attributes, though it may match some."""
+
+    __slots__ = ()
+
+    may_name_private = False
+
+    def names_private(self, key: ElementKey) -> bool:
+        """Tell whether the selector means this private element by name: never."""
+        del key
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class TagSelector:
     """One attribute, a repeating group, or a private block."""
 
     tag: TagPattern
+
+    @property
+    def may_name_private(self) -> bool:
+        """Whether a private creator or an odd group is named."""
+        return self.tag.creator is not None or self.tag.private
+
+    def names_private(self, key: ElementKey) -> bool:
+        """Tell whether the selector means this private element by name."""
+        return self.may_name_private and self.matches(key)
 
     @property
     def specificity(self) -> Specificity:
@@ -94,6 +116,16 @@ class PathSelector:
 
     steps: tuple[TagPattern | str, ...]
     anchored: bool = False
+
+    @property
+    def may_name_private(self) -> bool:
+        """Whether the last step names a private creator or an odd group."""
+        last = self.steps[-1]
+        return isinstance(last, TagPattern) and (last.creator is not None or last.private)
+
+    def names_private(self, key: ElementKey) -> bool:
+        """Tell whether the selector means this private element by name."""
+        return self.may_name_private and self.matches(key)
 
     @property
     def specificity(self) -> Specificity:
@@ -125,7 +157,7 @@ def _fits(steps: tuple[TagPattern | str, ...], path: tuple[PathStep, ...], *, an
 
 
 @dataclass(frozen=True, slots=True)
-class NameSelector:
+class NameSelector(_Public):
     """``contains:``, ``startswith:`` or ``endswith:`` an expression.
 
     As in deid, the expression is looked for in each of the forms of an attribute: keyword, name, ``(gggg,eeee)``,
@@ -146,7 +178,7 @@ class NameSelector:
 
 
 @dataclass(frozen=True, slots=True)
-class ExceptSelector:
+class ExceptSelector(_Public):
     """``except:`` an expression: every attribute in none of whose forms it occurs."""
 
     pattern: Pattern
@@ -162,7 +194,7 @@ class ExceptSelector:
 
 
 @dataclass(frozen=True, slots=True)
-class VrSelector:
+class VrSelector(_Public):
     """``select:VR:`` a value representation."""
 
     vr: str
@@ -185,6 +217,15 @@ class GroupNumberSelector:
 
     specificity = (_PATTERN, 4)
 
+    @property
+    def may_name_private(self) -> bool:
+        """Whether the group is odd."""
+        return bool(self.group & 1)
+
+    def names_private(self, key: ElementKey) -> bool:
+        """Tell whether the selector means this private element by name."""
+        return self.may_name_private and self.matches(key)
+
     def matches(self, key: ElementKey) -> bool:
         """Compare the group of the tag."""
         return key.path[-1].tag >> 16 == self.group
@@ -202,6 +243,15 @@ class FieldGroupSelector:
 
     specificity = (_PATTERN, 0)
 
+    @property
+    def may_name_private(self) -> bool:
+        """Whether a member does."""
+        return any(member.may_name_private for member in self.members)
+
+    def names_private(self, key: ElementKey) -> bool:
+        """Tell whether a member means this private element by name."""
+        return any(member.names_private(key) for member in self.members)
+
     def matches(self, key: ElementKey) -> bool:
         """Ask each member."""
         return any(member.matches(key) for member in self.members)
@@ -211,7 +261,7 @@ class FieldGroupSelector:
 
 
 @dataclass(frozen=True, slots=True)
-class ValueGroupSelector:
+class ValueGroupSelector(_Public):
     """``values:`` the name of a group of values: any attribute with a value to look in.
 
     Whether the value holds one of the group's is the rule's condition, since it needs the object.
@@ -230,7 +280,7 @@ class ValueGroupSelector:
 
 
 @dataclass(frozen=True, slots=True)
-class AllSelector:
+class AllSelector(_Public):
     """``ALL``: every attribute."""
 
     specificity = (_ALL, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 __all__ = [
     "ACTION_RANK",
@@ -24,11 +24,31 @@ __all__ = [
     "VALUE_REPRESENTATIONS",
     "ActionName",
     "ClassCatalogue",
+    "ClassParameter",
     "Criterion",
 ]
 
-ClassCatalogue = Mapping[str, Collection[str] | None]
-"""PSEUDO class → names of the parameters it takes; ``None`` stands for any name."""
+
+class ClassParameter(Protocol):
+    """What the parser asks of a parameter: the ``Parameter`` of a PSEUDO class, or of a caller's own."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values allowed, empty for a text."""
+        ...
+
+    @property
+    def expected(self) -> str:
+        """What a text is to look like, in words."""
+        ...
+
+    def accepts(self, text: str) -> bool:
+        """Whether a recipe may write this value."""
+        ...
+
+
+ClassCatalogue = Mapping[str, Mapping[str, ClassParameter] | Collection[str] | None]
+"""PSEUDO class → its parameters, or only their names (any value then); ``None`` stands for any name."""
 
 
 class ActionName(StrEnum):

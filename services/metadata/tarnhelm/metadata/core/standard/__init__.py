@@ -4,6 +4,8 @@ The facts lie in ``data`` and are made by ``tools/build_standard.py``; nothing i
 """
 
 from tarnhelm.metadata.core.standard.dictionary import (
+    DictionaryRow,
+    dictionary_rows,
     is_known_attribute,
     is_repeating,
     keyword_of,
@@ -30,12 +32,14 @@ __all__ = [
     "TYPES",
     "AttributeRule",
     "ContentItemRule",
+    "DictionaryRow",
     "SafePrivate",
     "attribute_rule",
     "attribute_rules",
     "attribute_type",
     "content_item_rule",
     "content_item_rules",
+    "dictionary_rows",
     "digest",
     "edition",
     "is_known_attribute",

@@ -21,8 +21,8 @@ class Time(ShiftedClass):
         {
             "shift": Parameter(
                 "false",
-                "Move the time by the subject's seconds. The value alone wraps at midnight: prefer DATETIME, or a "
-                "program that moves date and time together by `shift_pair`, where the day must carry.",
+                "Move the time by the subject's seconds. Where it wraps at midnight, the date beside it carries. Use it "
+                "for every time, and `DATETIME shift=true` with it, so that intervals survive.",
                 ("true", "false"),
             )
         }

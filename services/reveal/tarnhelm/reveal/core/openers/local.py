@@ -1,15 +1,13 @@
-"""Opening sealed records with the custodian's private key, for ``tarnhelm mapping export``.
+"""Opening sealed records with the custodian's private key, on a machine without a vault.
 
-The one place of this distribution that can read a link. It needs a private key that the machine which
-cleaned does not hold, unless no custodian was named. Formats: :mod:`tarnhelm.linkage.vaults.envelope` and
-:mod:`tarnhelm.linkage.core.wayback`.
+It needs a private key that the machine which cleaned does not hold, unless no custodian was named. Formats:
+:mod:`tarnhelm.linkage.vaults.envelope` and :mod:`tarnhelm.linkage.core.wayback`. Answers are sealed in the same
+form to the person who asked, and are opened by the same code.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -26,63 +24,48 @@ from tarnhelm.linkage.vaults.envelope import (
     record_associated_data,
     record_nonce,
 )
+from tarnhelm.reveal.core.openers.base import OpenedRecord, parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["OpenedRecord", "open_records"]
+__all__ = ["LocalOpener", "SealReader", "open_records"]
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedRecord:
-    """One link in the clear. Its representation shows nothing of it.
-
-    Attributes
-    ----------
-    kind, handle
-        As in the sealed record.
-    subject
-        Of a study: the surrogate Patient ID.
-    values
-        Of a subject or study: (kind, original value).
-    pairs
-        Of paths: (original path, released path).
-    """
-
-    kind: str
-    handle: str
-    subject: str = ""
-    values: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    pairs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-
-
-def open_records(
-    private_key_bytes: bytes, records: Iterable[SealedRecord], *, passphrase: bytes | None = None
-) -> Iterator[OpenedRecord]:
-    """Open records one after the other.
+class LocalOpener:
+    """Implements :class:`~tarnhelm.reveal.core.openers.base.Opener` with a private key.
 
     Parameters
     ----------
     private_key_bytes
         PEM (PKCS #8) of the custodian's X25519 key, or of ``recipient.pem`` in the state directory.
-    records
-        From the ledger, in any order.
     passphrase
         Of the PEM, if it has one.
 
     Raises
     ------
     TarnhelmError
-        LNK-014 where the key cannot be read or is another one, LNK-015 where a record was changed, cut,
-        or put in another's place; ``index`` counts from 0.
+        LNK-014 where the key cannot be read.
     """
-    reader = _Reader(_private_key(private_key_bytes, passphrase))
-    for index, record in enumerate(records):
-        yield _parsed(record, reader.open(record, index), index)
+
+    def __init__(self, private_key_bytes: bytes, *, passphrase: bytes | None = None) -> None:
+        self._reader = SealReader(_private_key(private_key_bytes, passphrase))
+
+    def open(self, records: Iterable[SealedRecord]) -> Iterator[OpenedRecord]:
+        """See :class:`Opener`."""
+        for index, record in enumerate(records):
+            yield parse_record(record, self._reader.open(record, index), index)
 
 
-class _Reader:
-    """Opens each data key once, however many records are under it."""
+def open_records(
+    private_key_bytes: bytes, records: Iterable[SealedRecord], *, passphrase: bytes | None = None
+) -> Iterator[OpenedRecord]:
+    """Open records with a private key, one after the other; see :class:`LocalOpener`."""
+    yield from LocalOpener(private_key_bytes, passphrase=passphrase).open(records)
+
+
+class SealReader:
+    """Opens what a :class:`~tarnhelm.linkage.vaults.envelope.Sealer` sealed; each data key once."""
 
     def __init__(self, private: X25519PrivateKey) -> None:
         self._private = private
@@ -90,6 +73,7 @@ class _Reader:
         self._ciphers: dict[tuple[str, bytes], ChaCha20Poly1305] = {}
 
     def open(self, record: SealedRecord, index: int) -> bytes:
+        """Give the plaintext; LNK-014 for another reader's, LNK-015 for one that was changed."""
         sealed = record.sealed
         if len(sealed) < HEADER_BYTES + 16 or not sealed.startswith(MAGIC):
             raise TarnhelmError(RECORD_DAMAGED, index=index)
@@ -124,19 +108,3 @@ def _private_key(content: bytes, passphrase: bytes | None) -> X25519PrivateKey:
     if not isinstance(key, X25519PrivateKey):
         raise TarnhelmError(WRONG_PRIVATE_KEY)
     return key
-
-
-def _parsed(record: SealedRecord, plaintext: bytes, index: int) -> OpenedRecord:
-    try:
-        document: dict[str, Any] = json.loads(plaintext)
-        if document["v"] != 1:
-            raise TarnhelmError(RECORD_DAMAGED, index=index)
-        return OpenedRecord(
-            kind=record.kind,
-            handle=record.handle,
-            subject=document.get("subject", ""),
-            values=tuple((kind, value) for kind, value in document.get("values", ())),
-            pairs=tuple((original, released) for original, released in document.get("pairs", ())),
-        )
-    except (ValueError, KeyError, TypeError):
-        raise TarnhelmError(RECORD_DAMAGED, index=index) from None

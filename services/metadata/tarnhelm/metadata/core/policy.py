@@ -1,0 +1,122 @@
+"""The policy: what the witness is told of a plan. Positions and classes of identifiers, never values.
+
+It is made of the compiled rules of every attribute of the dictionary, so that it says what the rewriter does; what no
+dictionary lists, private attributes and paths, is taken from the recipe's own lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from tarnhelm.common.dicom.header import Encoding
+from tarnhelm.common.ids import canonical_digest
+from tarnhelm.metadata.core import standard
+from tarnhelm.metadata.core.attributes import first_vr
+from tarnhelm.metadata.core.operations import Operation, OperationCode
+from tarnhelm.metadata.core.recipe import ActionName, TagPattern, TagSelector
+from tarnhelm.metadata.core.recipe.selectors import FieldGroupSelector, GroupNumberSelector, PathSelector
+
+if TYPE_CHECKING:
+    from tarnhelm.metadata.core.compiler import RuleCompiler
+    from tarnhelm.metadata.core.profiles import Profile
+    from tarnhelm.metadata.core.recipe import Recipe
+    from tarnhelm.metadata.core.recipe.selectors import Selector
+
+__all__ = ["policy_of"]
+
+#: Even groups of repeating attributes that objects still hold: curves and overlays.
+_REPEATING: Final = frozenset({0x50, 0x60})
+_ANY_GROUP: Final = 0x00FE_0000
+
+
+def policy_of(compiler: RuleCompiler, profile: Profile, recipe: Recipe | None) -> dict[str, Any]:
+    """Write the policy of a plan; docs/concepts/witness.md describes the document."""
+    keep: dict[str, list[str]] = {}
+    surrogate: dict[str, str] = {}
+    table = compiler.root("", Encoding.EXPLICIT_LITTLE)
+    for position, tag in _positions(recipe):
+        vr = first_vr(tag)
+        _enter(position, compiler.operation(table, tag, vr), vr, keep, surrogate)
+    for rule in recipe.header_rules if recipe is not None else ():
+        if rule.action is ActionName.REMOVE:
+            continue
+        for position in _own_positions(rule.selector):
+            if rule.action is ActionName.KEEP:
+                keep[position] = ["*"]
+            else:
+                surrogate.setdefault(position, "text")
+    document: dict[str, Any] = {
+        "version": 1,
+        "keep": dict(sorted(keep.items())),
+        "surrogate": dict(sorted(surrogate.items())),
+        "uids": "kept" if profile.retain_uids else "mapped",
+        "dates": profile.dates,
+        "private_keep": _safe_private(profile),
+        "standard_uids": "builtin",
+    }
+    document["digest"] = canonical_digest(document)
+    return document
+
+
+def _positions(recipe: Recipe | None) -> Iterator[tuple[str, int]]:
+    """Positions of public attributes, each with a tag to compile: the dictionary's, and single ones of repeating groups."""
+    for tag in standard.known_attributes():
+        yield f"{tag:08X}", tag
+    for row in standard.dictionary_rows():
+        if row.mask == 0xFF00_FFFF and row.value >> 24 in _REPEATING:
+            yield f"{row.value >> 24:02X}xx{row.value & 0xFFFF:04X}", row.value | _ANY_GROUP
+    for rule in recipe.header_rules if recipe is not None else ():
+        selector = rule.selector
+        if isinstance(selector, TagSelector) and selector.tag.exact and standard.is_repeating(selector.tag.value):
+            yield f"{selector.tag.value:08X}", selector.tag.value
+
+
+def _enter(position: str, operation: Operation, vr: str, keep: dict[str, list[str]], surrogate: dict[str, str]) -> None:
+    if operation.keeps and operation.code == OperationCode.COPY:
+        keep[position] = ["*"]
+    elif operation.keeps:
+        keep[position] = ["birth", "date", "text"]
+    elif vr == "TM" and operation.label[1] == "KEEP":
+        keep[position] = ["time"]
+    elif vr == "AE" and operation.label[1] == "CLEAN":
+        # An option that retains devices lets the plain words of an application entity's title stay (``CT1``).
+        keep[position] = ["id"]
+    elif operation.surrogate:
+        surrogate[position] = operation.surrogate
+    elif vr == "UI" and operation.code == OperationCode.UID:
+        surrogate[position] = "uid"
+
+
+def _own_positions(selector: Selector) -> Iterator[str]:
+    """Positions of private attributes and of paths that a rule names itself."""
+    if isinstance(selector, FieldGroupSelector):
+        for member in selector.members:
+            yield from _own_positions(member)
+    elif isinstance(selector, GroupNumberSelector):
+        if selector.group & 1:
+            yield f"{selector.group:04X}xxxx"
+    elif isinstance(selector, TagSelector):
+        yield from _private_position(selector.tag)
+    elif isinstance(selector, PathSelector):
+        steps = [step for step in selector.steps if isinstance(step, TagPattern)]
+        if len(steps) == len(selector.steps) and all(step.exact and step.creator is None for step in steps):
+            yield ".".join(f"{step.value:08X}" for step in steps)
+        elif isinstance(selector.steps[-1], TagPattern):
+            # No position says "below this sequence, under this creator": the attribute is named wherever it stands.
+            yield from _private_position(selector.steps[-1])
+
+
+def _private_position(tag: TagPattern) -> Iterator[str]:
+    group, element = tag.value >> 16, tag.value & 0xFFFF
+    if tag.creator is not None:
+        yield f'{group:04X}"{tag.creator}"{"xx" if tag.block else f"{element & 0xFF:02X}"}'
+    elif tag.private:
+        digits = f"{tag.value:08X}", f"{tag.mask:08X}"
+        yield "".join(digit if mask == "F" else "x" for digit, mask in zip(*digits, strict=True))
+
+
+def _safe_private(profile: Profile) -> list[list[Any]]:
+    if not profile.retain_safe_private:
+        return []
+    return sorted([row.creator, row.group, row.element] for row in standard.safe_private_rows().values())

@@ -1,0 +1,1 @@
+"""The way back as a library: it knows neither gRPC nor a terminal."""

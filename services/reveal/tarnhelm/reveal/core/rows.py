@@ -1,0 +1,104 @@
+"""What an answer is made of: look-ups by surrogate, a whole project's mapping, UIDs found by deriving again."""
+
+from __future__ import annotations
+
+import csv
+from typing import IO, TYPE_CHECKING, Protocol
+
+from tarnhelm.linkage.core.derive import ProjectKeys, UidMapper, normalise_uid, project_message
+from tarnhelm.reveal.core.answer import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from tarnhelm.linkage.core.ledger import SealedRecord
+    from tarnhelm.linkage.core.projects import Project
+    from tarnhelm.reveal.core.openers.base import OpenedRecord, Opener
+
+__all__ = ["RootKeys", "located", "looked_up", "mapped", "uid_mapper", "write_table"]
+
+
+class RootKeys(Protocol):
+    """The one method of a vault that ``locate`` needs."""
+
+    def hmac(self, project: str, epoch: int, data: bytes) -> bytes:
+        """HMAC-SHA-256 under the root key of a project's epoch."""
+        ...
+
+
+def looked_up(
+    surrogates: Sequence[str], records: Callable[[str, str], Iterator[SealedRecord]], opener: Opener
+) -> Iterator[Row]:
+    """Give what is known of each surrogate; of a study besides what is known of its patient."""
+    for surrogate in surrogates:
+        subjects: list[str] = []
+        known = False
+        for opened in opener.open(_links(records, surrogate)):
+            known = True
+            if opened.subject and opened.subject not in {*surrogates, *subjects}:
+                subjects.append(opened.subject)
+            yield _row(opened)
+        if not known:
+            yield Row.nothing(surrogate)
+        for subject in subjects:
+            yield from map(_row, opener.open(_links(records, subject)))
+
+
+def mapped(records: Callable[[str, str], Iterator[SealedRecord]], opener: Opener) -> Iterator[Row]:
+    """Give every link of a project, in the order of writing."""
+    return map(_row, opener.open(records("", "")))
+
+
+def uid_mapper(vault: RootKeys, project: Project) -> UidMapper:
+    """Give the project's mapping of UIDs, from its root key."""
+    key = vault.hmac(project.id, project.epoch, project_message(project.label))
+    return UidMapper(ProjectKeys.from_project_key(key).uid, project.settings.uid_root)
+
+
+def located(surrogates: Sequence[str], originals: Iterable[str], mapper: Callable[[str], str]) -> Iterator[Row]:
+    """Find which original has which surrogate, by deriving each candidate again.
+
+    Only pairs of a surrogate that was asked for are given: a list of candidates is not turned into a table.
+
+    Parameters
+    ----------
+    surrogates
+        Of the case.
+    originals
+        All UIDs that the PACS lists for the original study.
+    """
+    wanted = set(surrogates)
+    found: dict[str, set[str]] = {}
+    for original in originals:
+        candidate = normalise_uid(original)
+        surrogate = mapper(candidate)
+        if surrogate in wanted:
+            found.setdefault(surrogate, set()).add(candidate)
+    for surrogate in surrogates:
+        if surrogate not in found:
+            yield Row.nothing(surrogate)
+        for candidate in sorted(found.get(surrogate, ())):
+            yield Row(surrogate, "uid", values=(("uid", candidate),))
+
+
+def write_table(rows: Iterable[Row], stream: IO[str]) -> int:
+    """Write rows as CSV, one line for each value or path; how many lines."""
+    table = csv.writer(stream)
+    table.writerow(("kind", "surrogate", "subject", "what", "original"))
+    written = 0
+    for row in rows:
+        lines = [(row.kind, row.surrogate, row.subject, what, original) for what, original in row.values]
+        lines += [(row.kind, released, "", "path", original) for original, released in row.pairs]
+        if not row.found:
+            lines = [(row.kind, row.surrogate, "", "", "")]
+        table.writerows(lines)
+        written += len(lines)
+    return written
+
+
+def _links(records: Callable[[str, str], Iterator[SealedRecord]], surrogate: str) -> Iterator[SealedRecord]:
+    return (record for record in records("", surrogate) if record.kind in {"subject", "study"})
+
+
+def _row(opened: OpenedRecord) -> Row:
+    return Row(opened.handle, opened.kind, opened.subject, opened.values, opened.pairs)

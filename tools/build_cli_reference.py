@@ -1,0 +1,111 @@
+"""Write ``docs/reference/commands.md`` from the commands themselves: ``python tools/build_cli_reference.py [--check]``.
+
+The page says what ``--help`` says. With ``--check`` nothing is written; the exit code is 1 if the page is out of date.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from typer.main import get_command
+
+from tarnhelm.cli.main import build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = Path(__file__).resolve().parent.parent / "docs/reference/commands.md"
+
+HEAD = """# Commands
+
+Made by `tools/build_cli_reference.py` from what `tarnhelm COMMAND --help` says; `make check` compares the two.
+
+Results go to stdout, progress and errors to stderr. Everything can be understood without colour (`NO_COLOR` switches
+it off). Into a pipe lines are 160 columns wide unless `COLUMNS` says otherwise. `TARNHELM_STATE` names the private state
+directory.
+
+| Exit code | Meaning |
+|---|---|
+| 0 | all was released |
+| 1 | some objects were quarantined or rejected; `review`: there are findings |
+| 2 | usage or configuration |
+| 3 | integrity: look at the machine before going on |
+| 4 | a dependency is down; what waits can be resumed |
+| 130 | interrupted |
+
+"""
+
+
+def main() -> int:
+    """Write or compare the page."""
+    made = HEAD + "\n".join(_sections("tarnhelm", get_command(build()))).rstrip() + "\n"
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(made, encoding="utf-8")
+        return 0
+    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == made:
+        return 0
+    print(f"{PAGE.name} is out of date: run python tools/build_cli_reference.py", file=sys.stderr)
+    return 1
+
+
+def _sections(name: str, command: Any) -> Iterator[str]:
+    children = getattr(command, "commands", {})
+    yield f"## {name}\n"
+    yield from _prose(command.help or "")
+    if children:
+        yield "| Command | |\n|---|---|"
+        for child, one in children.items():
+            first = (one.help or "").split("\n", 1)[0]
+            yield f"| [`{name} {child}`](#{f'{name}-{child}'.replace(' ', '-')}) | {first} |"
+        yield ""
+    else:
+        yield from _parameters(name, command)
+    for child, one in children.items():
+        yield from _sections(f"{name} {child}", one)
+
+
+def _prose(text: str) -> Iterator[str]:
+    """Turn the help's paragraphs into Markdown: indented blocks become code."""
+    for raw in re.split(r"\n[ \t]*\n", text.strip("\n")):
+        block = re.sub(r"\[/?bold\]", "**", raw)
+        if all(line.startswith("    ") for line in block.splitlines()):
+            lines = "\n".join(line[4:].rstrip() for line in block.splitlines())
+            yield f"```text\n{lines}\n```\n"
+        else:
+            yield " ".join(line.strip() for line in block.splitlines()) + "\n"
+
+
+def _parameters(name: str, command: Any) -> Iterator[str]:
+    shown = [one for one in command.params if not getattr(one, "hidden", False) and one.name != "help"]
+    options = [one for one in shown if one.opts[0].startswith("-")]
+    arguments = [one for one in shown if one not in options]
+    usage = " ".join([name, "[OPTIONS]"] * bool(options) or [name])
+    yield f"```text\n{' '.join([usage, *map(_argument, arguments)])}\n```\n"
+    if shown:
+        yield "| | |\n|---|---|"
+    for one in arguments:
+        yield f"| `{_argument(one)}` | {_cell(one.help or '')} |"
+    for one in options:
+        # Each has a metavar: typer's own names of types differ from version to version.
+        value = "" if one.is_flag else f" {one.metavar}"
+        words = ", ".join(f"`{flag}{value}`" for flag in sorted(one.opts, key=len))
+        needed = " **Required.**" if one.required else ""
+        yield f"| {words} | {_cell(one.help or '')}{needed} |"
+    if shown:
+        yield ""
+
+
+def _argument(one: Any) -> str:
+    name = (one.metavar or one.name.upper()).strip("[]")
+    return name if one.required or name in {"IN", "OUT"} else f"[{name}]"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
