@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tarnhelm.common.dicom.codecs import Family, family_of
 from tarnhelm.common.errors import CATALOGUE
-from tarnhelm.metadata.core.kinds import IMAGE_SOP_CLASSES, KNOWN_SYNTAXES, VIDEO_SYNTAXES
 from tarnhelm.metadata.core.profiles import combine
+from tarnhelm.metadata.core.rules.kinds import IMAGE_SOP_CLASSES, KNOWN_SYNTAXES, VIDEO_SYNTAXES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/CONFORMANCE.md").read_text("utf-8")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from tarnhelm.metadata.core.attributes import time_beside
+from tarnhelm.metadata.core.rules.attributes import time_beside
 from tarnhelm.metadata.core.standard import tag_of
 
 from .cleaning import chest_ct, file_bytes

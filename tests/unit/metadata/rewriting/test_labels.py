@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tarnhelm.common.dicom.header import Encoding
-from tarnhelm.metadata.core.compiler import MARKER_TAGS
-from tarnhelm.metadata.core.operations import Operation, OperationCode
 from tarnhelm.metadata.core.plan import MetadataConfig, compile_rules
+from tarnhelm.metadata.core.rules.compiler import MARKER_TAGS
+from tarnhelm.metadata.core.rules.operations import Operation, OperationCode
 
 from .cleaning import chest_ct
 

@@ -12,7 +12,7 @@ from pydicom.sequence import Sequence
 from tests.unit.metadata.rewriting.cleaning import Cleaner, chest_ct, file_bytes
 
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.metadata.core.layout import LayoutCache
+from tarnhelm.metadata.core.rewriting.layout import LayoutCache
 
 LITTLE, IMPLICIT, BIG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"

@@ -10,7 +10,7 @@ from tests.unit.metadata.rewriting.test_layouts import changes, result, slice_wi
 
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.stage import StageJob
-from tarnhelm.metadata.core.layout import LayoutCache
+from tarnhelm.metadata.core.rewriting.layout import LayoutCache
 
 
 def together(core, assigner, folder, batch):

@@ -6,7 +6,7 @@ from pydicom.sequence import Sequence
 
 from tarnhelm.metadata.core import standard
 from tarnhelm.metadata.core.profiles import combine
-from tarnhelm.metadata.core.unlisted import Treatment, treatment
+from tarnhelm.metadata.core.rules.unlisted import Treatment, treatment
 
 from .cleaning import chest_ct, file_bytes
 

@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tarnhelm.common.dicom.header import Element
-from tarnhelm.metadata.core.attributes import attribute_label, first_vr
-from tarnhelm.metadata.core.compiler import MARKER_TAGS
-from tarnhelm.metadata.core.operations import Operation, OperationCode
 from tarnhelm.metadata.core.plan import MetadataConfig, compile_rules
 from tarnhelm.metadata.core.recipe import Condition
-from tarnhelm.metadata.core.rewrite import Parsed, Rewriter
-from tarnhelm.metadata.core.source import open_source
-from tarnhelm.metadata.core.surrogates import charset_of
+from tarnhelm.metadata.core.rewriting.rewriter import Parsed, Rewriter
+from tarnhelm.metadata.core.rewriting.source import open_source
+from tarnhelm.metadata.core.rewriting.surrogates import charset_of
+from tarnhelm.metadata.core.rules.attributes import attribute_label, first_vr
+from tarnhelm.metadata.core.rules.compiler import MARKER_TAGS
+from tarnhelm.metadata.core.rules.operations import Operation, OperationCode
 from tarnhelm.metadata.core.text import TextCleaner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tarnhelm.metadata.core.compiler import RuleCompiler, RuleTable
     from tarnhelm.metadata.core.recipe import Rule
+    from tarnhelm.metadata.core.rules.compiler import RuleCompiler, RuleTable
 
 __all__ = ["ExplainRow", "explain_file"]
 

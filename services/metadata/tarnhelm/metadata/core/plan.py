@@ -12,12 +12,12 @@ from typing import Any, Final
 from tarnhelm.common.ids import canonical_digest
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.metadata.core import pseudo, standard
-from tarnhelm.metadata.core.compiler import RuleCompiler
-from tarnhelm.metadata.core.policy import policy_of
 from tarnhelm.metadata.core.profiles import Profile, combine
 from tarnhelm.metadata.core.recipe import ClassCatalogue, Recipe, conflicts, parse_recipe
 from tarnhelm.metadata.core.review.identity import against_profile
 from tarnhelm.metadata.core.review.reach import reach
+from tarnhelm.metadata.core.rules.compiler import RuleCompiler
+from tarnhelm.metadata.core.rules.policy import policy_of
 
 __all__ = [
     "DEFAULT_PROFILES",

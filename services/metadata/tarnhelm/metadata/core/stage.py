@@ -16,14 +16,14 @@ from tarnhelm.common.dicom.header import Element
 from tarnhelm.common.errors import ErrorCode, TarnhelmError
 from tarnhelm.common.stage import ObjectFacts, StageJob, StageOutcome, Status
 from tarnhelm.metadata.core import standard
-from tarnhelm.metadata.core.context import BoundedMap, ObjectContext
-from tarnhelm.metadata.core.finalise import Outcomes
 from tarnhelm.metadata.core.gate import GateInput, GateVerdict, judge
-from tarnhelm.metadata.core.pixels import integer_string
 from tarnhelm.metadata.core.plan import MetadataConfig, Plan, compile_plan, compile_rules, default_recipe
 from tarnhelm.metadata.core.recipe import Recipe, evaluate_filters
-from tarnhelm.metadata.core.rewrite import Parsed, Rewriter, Written
-from tarnhelm.metadata.core.source import Source, open_source
+from tarnhelm.metadata.core.rewriting.finalise import Outcomes
+from tarnhelm.metadata.core.rewriting.pixels import integer_string
+from tarnhelm.metadata.core.rewriting.rewriter import Parsed, Rewriter, Written
+from tarnhelm.metadata.core.rewriting.source import Source, open_source
+from tarnhelm.metadata.core.rules.context import BoundedMap, ObjectContext
 from tarnhelm.metadata.core.text import TextCleaner
 
 __all__ = ["MetadataConfig", "MetadataCore", "Plan", "compile_plan", "default_recipe", "make_core"]

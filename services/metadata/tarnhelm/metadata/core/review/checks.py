@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common.dicom.header import Encoding
 from tarnhelm.metadata.core import standard
-from tarnhelm.metadata.core.attributes import attribute_label, first_vr
-from tarnhelm.metadata.core.by_recipe import moves_times
-from tarnhelm.metadata.core.compiler import FILED_BY
-from tarnhelm.metadata.core.kinds import IMAGE_SOP_CLASSES
-from tarnhelm.metadata.core.literals import fits
-from tarnhelm.metadata.core.operations import OperationCode
 from tarnhelm.metadata.core.plan import MetadataConfig, compile_rules
 from tarnhelm.metadata.core.pseudo import get_class
 from tarnhelm.metadata.core.recipe import ActionName, Literal, PseudoCall, conflicts
 from tarnhelm.metadata.core.review.findings import Finding, Review, some
 from tarnhelm.metadata.core.review.identity import against_profile
 from tarnhelm.metadata.core.review.reach import Reached, reach
+from tarnhelm.metadata.core.rules.attributes import attribute_label, first_vr
+from tarnhelm.metadata.core.rules.by_recipe import moves_times
+from tarnhelm.metadata.core.rules.compiler import FILED_BY
+from tarnhelm.metadata.core.rules.kinds import IMAGE_SOP_CLASSES
+from tarnhelm.metadata.core.rules.literals import fits
+from tarnhelm.metadata.core.rules.operations import OperationCode
 
 if TYPE_CHECKING:
-    from tarnhelm.metadata.core.compiler import RuleCompiler
     from tarnhelm.metadata.core.profiles import Profile
     from tarnhelm.metadata.core.recipe import Recipe, Rule
+    from tarnhelm.metadata.core.rules.compiler import RuleCompiler
 
 __all__ = ["review"]
 

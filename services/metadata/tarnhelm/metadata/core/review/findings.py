@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tarnhelm.metadata.core.attributes import attribute_label
+from tarnhelm.metadata.core.rules.attributes import attribute_label
 
 __all__ = ["Finding", "Review", "some"]
 

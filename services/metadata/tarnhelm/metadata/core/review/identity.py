@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common.dicom.header import Encoding
-from tarnhelm.metadata.core.operations import OperationCode
 from tarnhelm.metadata.core.recipe import ActionName, Literal
 from tarnhelm.metadata.core.review.findings import Finding, some
+from tarnhelm.metadata.core.rules.operations import OperationCode
 
 if TYPE_CHECKING:
-    from tarnhelm.metadata.core.compiler import RuleCompiler
     from tarnhelm.metadata.core.recipe import Rule
     from tarnhelm.metadata.core.review.reach import Reached
+    from tarnhelm.metadata.core.rules.compiler import RuleCompiler
 
 __all__ = ["against_profile"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tarnhelm.metadata.core import standard
-from tarnhelm.metadata.core.attributes import first_vr
 from tarnhelm.metadata.core.recipe import Decision, ElementKey, PathStep
 from tarnhelm.metadata.core.recipe.selectors import PathSelector
 from tarnhelm.metadata.core.recipe.tags import TagPattern
+from tarnhelm.metadata.core.rules.attributes import first_vr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -16,25 +16,25 @@ from tarnhelm.common.dicom.frames import ExtendedOffsets
 from tarnhelm.common.dicom.header import Element, Encoding
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.metadata.core import standard
-from tarnhelm.metadata.core.edit import Edit, Editor, Pass, assemble, edit_order, private_label
-from tarnhelm.metadata.core.encode import element_bytes, header_bytes
-from tarnhelm.metadata.core.finalise import Outcomes, file_meta, marker_elements
-from tarnhelm.metadata.core.makers import TEXT_VRS, split_values
-from tarnhelm.metadata.core.operations import OperationCode
-from tarnhelm.metadata.core.parse import Parsed, uid_text
-from tarnhelm.metadata.core.pixels import PixelHeader, clean_frames, clean_native, pixel_header
 from tarnhelm.metadata.core.pseudo import OddValue
 from tarnhelm.metadata.core.recipe import ElementKey, PathStep
-from tarnhelm.metadata.core.source import deflate
+from tarnhelm.metadata.core.rewriting.edit import Edit, Editor, Pass, assemble, edit_order, private_label
+from tarnhelm.metadata.core.rewriting.encode import element_bytes, header_bytes
+from tarnhelm.metadata.core.rewriting.finalise import Outcomes, file_meta, marker_elements
+from tarnhelm.metadata.core.rewriting.parse import Parsed, uid_text
+from tarnhelm.metadata.core.rewriting.pixels import PixelHeader, clean_frames, clean_native, pixel_header
+from tarnhelm.metadata.core.rewriting.source import deflate
+from tarnhelm.metadata.core.rules.makers import TEXT_VRS, split_values
+from tarnhelm.metadata.core.rules.operations import OperationCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tarnhelm.common.limits import Limits
-    from tarnhelm.metadata.core.compiler import RuleCompiler
-    from tarnhelm.metadata.core.context import ObjectContext
-    from tarnhelm.metadata.core.layout import Fit, Layout
-    from tarnhelm.metadata.core.operations import UidMaker
+    from tarnhelm.metadata.core.rewriting.layout import Fit, Layout
+    from tarnhelm.metadata.core.rules.compiler import RuleCompiler
+    from tarnhelm.metadata.core.rules.context import ObjectContext
+    from tarnhelm.metadata.core.rules.operations import UidMaker
 
 __all__ = ["Writer", "Written"]
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.metadata.core.operations import OperationCode
+from tarnhelm.metadata.core.rules.operations import OperationCode
 
 if TYPE_CHECKING:
     from tarnhelm.common.dicom.header import Element
-    from tarnhelm.metadata.core.operations import Operation
+    from tarnhelm.metadata.core.rules.operations import Operation
 
 __all__ = ["Scan", "scan_elements"]
 

@@ -1,7 +1,7 @@
 """Compile a profile and a recipe into what the rewriter does with each element.
 
-The recipe's own rule decides where there is one (:mod:`~tarnhelm.metadata.core.by_recipe`); else the profile
-(:mod:`~tarnhelm.metadata.core.by_profile`); else "unknown means remove". The result is a tree of tables, one for the
+The recipe's own rule decides where there is one (:mod:`~tarnhelm.metadata.core.rules.by_recipe`); else the profile
+(:mod:`~tarnhelm.metadata.core.rules.by_profile`); else "unknown means remove". The result is a tree of tables, one for the
 data set and one for every sequence that occurs, keyed by raw header bytes, and filled when an element is seen for the
 first time.
 """
@@ -16,20 +16,20 @@ from tarnhelm.common import errors
 from tarnhelm.common.dicom.header import PIXEL_DATA, Encoding, KeyTable
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.metadata.core import standard
-from tarnhelm.metadata.core.attributes import attribute_label, first_vr
-from tarnhelm.metadata.core.by_profile import ProfileRules
-from tarnhelm.metadata.core.by_recipe import asking_for_all, moves_times, recipe_operation
-from tarnhelm.metadata.core.expressions import ElementView, expression_maker
-from tarnhelm.metadata.core.harvest import FACT_TAGS, harvest_class
-from tarnhelm.metadata.core.literals import fits
-from tarnhelm.metadata.core.operations import Maker, Operation, OperationCode, UidMaker
 from tarnhelm.metadata.core.pseudo import OddValue
 from tarnhelm.metadata.core.recipe import Decision, ElementKey, PathStep, TagSelector, holds, may_keep_private
+from tarnhelm.metadata.core.rules.attributes import attribute_label, first_vr
+from tarnhelm.metadata.core.rules.by_profile import ProfileRules
+from tarnhelm.metadata.core.rules.by_recipe import asking_for_all, moves_times, recipe_operation
+from tarnhelm.metadata.core.rules.expressions import ElementView, expression_maker
+from tarnhelm.metadata.core.rules.harvest import FACT_TAGS, harvest_class
+from tarnhelm.metadata.core.rules.literals import fits
+from tarnhelm.metadata.core.rules.operations import Maker, Operation, OperationCode, UidMaker
 
 if TYPE_CHECKING:
-    from tarnhelm.metadata.core.context import ObjectContext
     from tarnhelm.metadata.core.profiles import Profile
     from tarnhelm.metadata.core.recipe import Recipe
+    from tarnhelm.metadata.core.rules.context import ObjectContext
 
 __all__ = ["FILED_BY", "MARKER_TAGS", "Addition", "RuleCompiler", "RuleTable"]
 

@@ -9,16 +9,16 @@ from tarnhelm.common import errors
 from tarnhelm.common.dicom.header import Element, Item
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.metadata.core import standard
-from tarnhelm.metadata.core.encode import element_bytes, header_bytes
-from tarnhelm.metadata.core.makers import carry_day, holds_own
 from tarnhelm.metadata.core.pseudo import OddValue
-from tarnhelm.metadata.core.surrogates import charset_of
+from tarnhelm.metadata.core.rewriting.encode import element_bytes, header_bytes
+from tarnhelm.metadata.core.rewriting.surrogates import charset_of
+from tarnhelm.metadata.core.rules.makers import carry_day, holds_own
 
 if TYPE_CHECKING:
     from tarnhelm.common.limits import Limits
-    from tarnhelm.metadata.core.compiler import RuleCompiler, RuleTable
-    from tarnhelm.metadata.core.context import ObjectContext
-    from tarnhelm.metadata.core.operations import Operation
+    from tarnhelm.metadata.core.rules.compiler import RuleCompiler, RuleTable
+    from tarnhelm.metadata.core.rules.context import ObjectContext
+    from tarnhelm.metadata.core.rules.operations import Operation
 
 __all__ = ["Edit", "Editor", "Pass", "assemble", "edit_order", "private_label"]
 

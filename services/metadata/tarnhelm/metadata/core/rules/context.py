@@ -13,7 +13,7 @@ from tarnhelm.metadata.core.pseudo.normalise import to_ascii
 if TYPE_CHECKING:
     from tarnhelm.common.assign import AssignReply, ValueKind
     from tarnhelm.common.dicom.charsets import Charset
-    from tarnhelm.metadata.core.operations import Operation
+    from tarnhelm.metadata.core.rules.operations import Operation
     from tarnhelm.metadata.core.text import Identifiers, TextCleaner
 
 __all__ = ["BoundedMap", "ObjectContext"]

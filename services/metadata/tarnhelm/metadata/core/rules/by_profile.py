@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tarnhelm.metadata.core import makers, standard
-from tarnhelm.metadata.core.attributes import attribute_label, first_vr, time_beside
-from tarnhelm.metadata.core.by_recipe import CLASS_OF_VR
-from tarnhelm.metadata.core.operations import Maker, Operation, OperationCode
+from tarnhelm.metadata.core import standard
 from tarnhelm.metadata.core.profiles import resolve
-from tarnhelm.metadata.core.unlisted import FORMED_VRS, Treatment, treatment
+from tarnhelm.metadata.core.rules import makers
+from tarnhelm.metadata.core.rules.attributes import attribute_label, first_vr, time_beside
+from tarnhelm.metadata.core.rules.by_recipe import CLASS_OF_VR
+from tarnhelm.metadata.core.rules.operations import Maker, Operation, OperationCode
+from tarnhelm.metadata.core.rules.unlisted import FORMED_VRS, Treatment, treatment
 
 if TYPE_CHECKING:
-    from tarnhelm.metadata.core.compiler import RuleTable
-    from tarnhelm.metadata.core.context import ObjectContext
     from tarnhelm.metadata.core.profiles import Profile
+    from tarnhelm.metadata.core.rules.compiler import RuleTable
+    from tarnhelm.metadata.core.rules.context import ObjectContext
 
 __all__ = ["ProfileRules"]
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from tarnhelm.metadata.core.attributes import time_beside
-from tarnhelm.metadata.core.expressions import asks_uid, depends_on_value_only, expression_maker, expression_queries
-from tarnhelm.metadata.core.literals import FORMED, fits
-from tarnhelm.metadata.core.operations import Operation, OperationCode
 from tarnhelm.metadata.core.pseudo import PseudoError, get_class
 from tarnhelm.metadata.core.recipe import ActionName, Decision, FunctionCall, Literal, PseudoCall
+from tarnhelm.metadata.core.rules.attributes import time_beside
+from tarnhelm.metadata.core.rules.expressions import (
+    asks_uid,
+    depends_on_value_only,
+    expression_maker,
+    expression_queries,
+)
+from tarnhelm.metadata.core.rules.literals import FORMED, fits
+from tarnhelm.metadata.core.rules.operations import Operation, OperationCode
 
 if TYPE_CHECKING:
     from tarnhelm.metadata.core.recipe import Recipe

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from tarnhelm.metadata.core.encode import TEXT_LENGTHS
-from tarnhelm.metadata.core.makers import split_values
 from tarnhelm.metadata.core.pseudo import OddValue
 from tarnhelm.metadata.core.pseudo.dates import cap_age, check_time, shift_date, shift_datetime
+from tarnhelm.metadata.core.rewriting.encode import TEXT_LENGTHS
+from tarnhelm.metadata.core.rules.makers import split_values
 
 __all__ = ["FORMED", "fits"]
 

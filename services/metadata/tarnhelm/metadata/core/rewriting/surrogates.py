@@ -10,15 +10,15 @@ from tarnhelm.common.assign import AssignReply, AssignRequest, ValueKind
 from tarnhelm.common.dicom.charsets import Charset, decoder
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.metadata.core import standard
-from tarnhelm.metadata.core.context import BoundedMap, ObjectContext
-from tarnhelm.metadata.core.harvest import WAY_BACK
-from tarnhelm.metadata.core.parse import Parsed, uid_text
+from tarnhelm.metadata.core.rewriting.parse import Parsed, uid_text
+from tarnhelm.metadata.core.rules.context import BoundedMap, ObjectContext
+from tarnhelm.metadata.core.rules.harvest import WAY_BACK
 from tarnhelm.metadata.core.text import Identifiers, TextCleaner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tarnhelm.metadata.core.scan import Scan
+    from tarnhelm.metadata.core.rewriting.scan import Scan
 
 __all__ = ["Surrogates", "charset_of"]
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 from tarnhelm.common.dicom.header import Encoding
 from tarnhelm.common.ids import canonical_digest
 from tarnhelm.metadata.core import standard
-from tarnhelm.metadata.core.attributes import first_vr
-from tarnhelm.metadata.core.operations import Operation, OperationCode
 from tarnhelm.metadata.core.recipe import ActionName, TagPattern, TagSelector
 from tarnhelm.metadata.core.recipe.selectors import FieldGroupSelector, GroupNumberSelector, PathSelector
+from tarnhelm.metadata.core.rules.attributes import first_vr
+from tarnhelm.metadata.core.rules.operations import Operation, OperationCode
 
 if TYPE_CHECKING:
-    from tarnhelm.metadata.core.compiler import RuleCompiler
     from tarnhelm.metadata.core.profiles import Profile
     from tarnhelm.metadata.core.recipe import Recipe
     from tarnhelm.metadata.core.recipe.selectors import Selector
+    from tarnhelm.metadata.core.rules.compiler import RuleCompiler
 
 __all__ = ["policy_of"]
 

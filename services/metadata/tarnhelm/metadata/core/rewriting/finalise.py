@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from tarnhelm.common.dicom.header import Encoding
-from tarnhelm.metadata.core.encode import element_bytes, header_bytes
+from tarnhelm.metadata.core.rewriting.encode import element_bytes, header_bytes
 
 __all__ = ["Markers", "Outcomes", "file_meta", "marker_elements"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from tarnhelm.metadata.core.encode import TEXT_LENGTHS
-from tarnhelm.metadata.core.operations import Maker, Queries
 from tarnhelm.metadata.core.pseudo import OddValue, get_class
 from tarnhelm.metadata.core.pseudo.dates import cap_age, check_time, shift_pair, time_offset_seconds
+from tarnhelm.metadata.core.rewriting.encode import TEXT_LENGTHS
+from tarnhelm.metadata.core.rules.operations import Maker, Queries
 
 if TYPE_CHECKING:
     from tarnhelm.common.assign import ValueQuery
-    from tarnhelm.metadata.core.context import ObjectContext
     from tarnhelm.metadata.core.pseudo import PseudoClass
+    from tarnhelm.metadata.core.rules.context import ObjectContext
 
 __all__ = [
     "SINGLE_VALUED",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from tarnhelm.metadata.core.makers import fit_text, pseudo_maker, pseudo_queries
 from tarnhelm.metadata.core.pseudo import OddValue, get_class
 from tarnhelm.metadata.core.recipe import FunctionCall, PseudoCall, new_value
+from tarnhelm.metadata.core.rules.makers import fit_text, pseudo_maker, pseudo_queries
 
 if TYPE_CHECKING:
-    from tarnhelm.metadata.core.context import ObjectContext
-    from tarnhelm.metadata.core.operations import Maker, Queries
     from tarnhelm.metadata.core.recipe import Decision
+    from tarnhelm.metadata.core.rules.context import ObjectContext
+    from tarnhelm.metadata.core.rules.operations import Maker, Queries
 
 __all__ = ["ElementView", "asks_uid", "depends_on_value_only", "expression_maker", "expression_queries"]
 

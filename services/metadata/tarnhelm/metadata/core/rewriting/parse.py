@@ -1,7 +1,7 @@
 """First walk: from bytes to positions and to what one object holds.
 
 The slices of a series differ in a dozen values and agree in everything else. So the last objects are remembered as
-*layouts* (:mod:`tarnhelm.metadata.core.layout`); an object that fits one is not walked again.
+*layouts* (:mod:`tarnhelm.metadata.core.rewriting.layout`); an object that fits one is not walked again.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 from tarnhelm.common import errors
 from tarnhelm.common.dicom.header import PIXEL_DATA, Element, Encoding, FileStart, Walker, read_start
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.metadata.core.kinds import KNOWN_SYNTAXES, VIDEO_SYNTAXES, is_image
-from tarnhelm.metadata.core.layout import Fit, LayoutCache
-from tarnhelm.metadata.core.pixels import pixel_header
-from tarnhelm.metadata.core.regions import region_codes
-from tarnhelm.metadata.core.scan import Scan, scan_elements
-from tarnhelm.metadata.core.source import Source, inflate
+from tarnhelm.metadata.core.rewriting.layout import Fit, LayoutCache
+from tarnhelm.metadata.core.rewriting.pixels import pixel_header
+from tarnhelm.metadata.core.rewriting.regions import region_codes
+from tarnhelm.metadata.core.rewriting.scan import Scan, scan_elements
+from tarnhelm.metadata.core.rewriting.source import Source, inflate
+from tarnhelm.metadata.core.rules.kinds import KNOWN_SYNTAXES, VIDEO_SYNTAXES, is_image
 
 if TYPE_CHECKING:
     from tarnhelm.common.limits import Limits
-    from tarnhelm.metadata.core.compiler import RuleCompiler, RuleTable
-    from tarnhelm.metadata.core.pixels import PixelHeader
+    from tarnhelm.metadata.core.rewriting.pixels import PixelHeader
+    from tarnhelm.metadata.core.rules.compiler import RuleCompiler, RuleTable
 
 __all__ = ["Parsed", "Parser", "uid_text"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tarnhelm.common.assign import ValueQuery
-    from tarnhelm.metadata.core.compiler import RuleTable
-    from tarnhelm.metadata.core.context import ObjectContext
     from tarnhelm.metadata.core.recipe import Condition, Decision
+    from tarnhelm.metadata.core.rules.compiler import RuleTable
+    from tarnhelm.metadata.core.rules.context import ObjectContext
 
 __all__ = ["Maker", "Operation", "OperationCode", "Queries", "UidMaker"]
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.common.dicom.header import PIXEL_DATA, Element, Encoding, Kind, Walker
-from tarnhelm.metadata.core.operations import OperationCode
-from tarnhelm.metadata.core.regions import REGION_TAGS, region_codes
-from tarnhelm.metadata.core.scan import Scan, scan_elements
+from tarnhelm.metadata.core.rewriting.regions import REGION_TAGS, region_codes
+from tarnhelm.metadata.core.rewriting.scan import Scan, scan_elements
+from tarnhelm.metadata.core.rules.operations import OperationCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tarnhelm.metadata.core.parse import Parsed
+    from tarnhelm.metadata.core.rewriting.parse import Parsed
 
 __all__ = ["Fit", "Layout", "LayoutCache"]
 

@@ -1,7 +1,7 @@
 """The rewriter: two walks over a bounded header, pixel data streamed past.
 
-The first walk (:mod:`~tarnhelm.metadata.core.parse`) finds positions, harvests and asks; the second
-(:mod:`~tarnhelm.metadata.core.write`) writes. Work is done on positions and raw bytes: no object is made for an
+The first walk (:mod:`~tarnhelm.metadata.core.rewriting.parse`) finds positions, harvests and asks; the second
+(:mod:`~tarnhelm.metadata.core.rewriting.write`) writes. Work is done on positions and raw bytes: no object is made for an
 element that stays.
 """
 
@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tarnhelm.metadata.core.parse import Parsed, Parser
-from tarnhelm.metadata.core.surrogates import Surrogates
-from tarnhelm.metadata.core.write import Writer, Written
+from tarnhelm.metadata.core.rewriting.parse import Parsed, Parser
+from tarnhelm.metadata.core.rewriting.surrogates import Surrogates
+from tarnhelm.metadata.core.rewriting.write import Writer, Written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tarnhelm.common.assign import AssignReply, AssignRequest
     from tarnhelm.common.limits import Limits
-    from tarnhelm.metadata.core.compiler import RuleCompiler
-    from tarnhelm.metadata.core.context import ObjectContext
-    from tarnhelm.metadata.core.finalise import Outcomes
-    from tarnhelm.metadata.core.pixels import PixelHeader
-    from tarnhelm.metadata.core.source import Source
+    from tarnhelm.metadata.core.rewriting.finalise import Outcomes
+    from tarnhelm.metadata.core.rewriting.pixels import PixelHeader
+    from tarnhelm.metadata.core.rewriting.source import Source
+    from tarnhelm.metadata.core.rules.compiler import RuleCompiler
+    from tarnhelm.metadata.core.rules.context import ObjectContext
     from tarnhelm.metadata.core.text import TextCleaner
 
 __all__ = ["Parsed", "Rewriter", "Written"]

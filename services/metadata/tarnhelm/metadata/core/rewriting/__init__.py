@@ -1,0 +1,1 @@
+"""The rewriter: two walks over a bounded header, pixel data streamed past."""
