@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from tarnhelm.metadata.core.text.identifiers import NOBODY, Identifiers
 from tarnhelm.metadata.core.text.numbers import is_protocol_token, number_stays
 from tarnhelm.metadata.core.text.patterns import identifying_spans, own_form_spans
 from tarnhelm.metadata.core.text.tokens import WORD, fold_word
@@ -20,8 +21,6 @@ from tarnhelm.metadata.core.text.words import TITLES, Lexicon, lexicon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from tarnhelm.metadata.core.text.identifiers import Identifiers
 
 __all__ = ["CleanText", "TextCleaner"]
 
@@ -53,6 +52,14 @@ class CleanText:
     removed: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Cleaned:
+    """A result, and the text before each pass."""
+
+    result: CleanText
+    stages: tuple[str, ...]
+
+
 class TextCleaner:
     """Cleans descriptions and comments; one per recipe, used for all objects.
 
@@ -70,6 +77,7 @@ class TextCleaner:
         self._extra = frozenset(word for text in extra_words for word in map(fold_word, WORD.findall(text)) if word)
         self._patterns = tuple(re.compile(pattern, re.IGNORECASE) for pattern in mrn_patterns)
         self._memo: dict[tuple[str, bytes, bool], CleanText] = {}
+        self._nobodys: dict[tuple[str, bool], _Cleaned] = {}
 
     @cached_property
     def _lexicon(self) -> Lexicon:
@@ -103,25 +111,44 @@ class TextCleaner:
         if not text:
             return CleanText("", 0)
         if len(text) > _LONGEST_KEPT:
-            return self._until_stable(text, identifiers, strict=strict)
+            return self._until_stable(text, identifiers, strict=strict).result
         key = (text, identifiers.key, strict)
         known = self._memo.get(key)
         if known is None:
             if len(self._memo) >= _MEMO:
                 self._memo.clear()
-            known = self._memo[key] = self._until_stable(text, identifiers, strict=strict)
+            known = self._memo[key] = self._cleaned(text, identifiers, strict=strict)
         return known
 
-    def _until_stable(self, text: str, identifiers: Identifiers, *, strict: bool) -> CleanText:
+    def _cleaned(self, text: str, identifiers: Identifiers, *, strict: bool) -> CleanText:
+        """Clean a text, by what is known of it where it names nobody.
+
+        A protocol's name comes with patient after patient. Where neither it nor anything that cleaning makes of
+        it spells one of these identifiers, they change nothing, and the result is that of nobody in particular.
+        """
+        nobodys = self._nobodys.get((text, strict))
+        if nobodys is None:
+            if identifiers.found_in(text):
+                return self._until_stable(text, identifiers, strict=strict).result
+            if len(self._nobodys) >= _MEMO:
+                self._nobodys.clear()
+            nobodys = self._nobodys[text, strict] = self._until_stable(text, NOBODY, strict=strict)
+        if any(identifiers.found_in(stage) for stage in nobodys.stages):
+            return self._until_stable(text, identifiers, strict=strict).result
+        return nobodys.result
+
+    def _until_stable(self, text: str, identifiers: Identifiers, *, strict: bool) -> _Cleaned:
         """Remove until nothing is left to remove: what was apart may stand together after a pass."""
         total = 0
+        stages = []
         for _ in range(_PASSES):
+            stages.append(text)
             spans = sorted(set(self._strict_spans(text, identifiers) if strict else self._own_spans(text, identifiers)))
             if not spans:
-                return CleanText(text, total)
+                return _Cleaned(CleanText(text, total), tuple(stages))
             total += _words_in(text, spans)
             text = _without(text, spans)
-        return CleanText("", total)
+        return _Cleaned(CleanText("", total), tuple(stages))
 
     def _own_spans(self, text: str, identifiers: Identifiers) -> list[tuple[int, int]]:
         spans = identifiers.spans(text)

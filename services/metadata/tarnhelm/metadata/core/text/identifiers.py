@@ -18,9 +18,11 @@ from tarnhelm.metadata.core.text.words import lexicon
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Identifiers"]
+__all__ = ["NOBODY", "Identifiers"]
 
 _GRAM: Final = 4
+#: Characters; the reading of a text up to this length is remembered.
+_SHORT: Final = 96
 """What is looked for over or inside words has at least this many characters: its head is a cheap first question."""
 _SAFE_INSIDE: Final = 7
 """A shorter ID inside a longer number is another number: 123456 is not meant by 9123456."""
@@ -97,17 +99,14 @@ class Identifiers:
         and every spelling of four characters or more counts over separators. A date counts only with day, month
         and year.
         """
-        words = folded_words(text)
+        words, squeezed, grams = _read_short(text) if len(text) <= _SHORT else _read(text)
         if not self._whole.isdisjoint(words):
             return True
-        squeezed = "".join(words)
         if len(squeezed) < _GRAM:
             return not squeezed.isascii() and any(map(self._inside, words))
-        if squeezed.isascii():
-            # Whatever is longer than a word, or inside one, begins with one of these heads.
-            grams = [squeezed[at : at + _GRAM] for at in range(len(squeezed) - _GRAM + 1)]
-            if self._heads.isdisjoint(grams):
-                return False
+        # Whatever is longer than a word, or inside one, begins with one of these heads.
+        if squeezed.isascii() and self._heads.isdisjoint(grams):
+            return False
         return bool(
             (len(words) > 1 and self._runs(words, first_only=True))
             or any(map(self._inside, words))
@@ -168,6 +167,17 @@ class Identifiers:
         return not word.isascii() and any(name in word for name in self._wide)
 
 
+def _read(text: str) -> tuple[list[str], str, frozenset[str]]:
+    """Give the folded words of a text, the same in one, and every run of letters that a longer spelling may begin with."""
+    words = folded_words(text)
+    squeezed = "".join(words)
+    return words, squeezed, frozenset(squeezed[at : at + _GRAM] for at in range(len(squeezed) - _GRAM + 1))
+
+
+# Protocols and descriptions are the same for patient after patient.
+_read_short = lru_cache(maxsize=4096)(_read)
+
+
 def _stands_alone(word: str, number: str, at: int) -> bool:
     """Say whether no other digit than leading zeros touches ``number``."""
     before = word[:at].rstrip("0") if number[0].isdigit() else ""
@@ -219,3 +229,7 @@ def _build(
         _wide=frozenset(name for name in spelled.names_inside if not name.isascii()),
         _longest=max(map(len, spelled.joined), default=0),
     )
+
+
+NOBODY: Final = _build(*(frozenset[str]() for _ in range(6)))
+"""No identifiers at all."""
