@@ -28,6 +28,10 @@ setup: $(STAMP) ## Make the virtual environment in .venv (again only when pyproj
 demo: $(STAMP) ## Clean a small hospital's worth of DICOM and show what came out
 	$(BIN)/python tools/demo.py build/demo
 
+.PHONY: demo-linkage
+demo-linkage: $(STAMP) ## From a pseudonym back to the patient: real OpenBao and PostgreSQL, two people, an audit
+	$(BIN)/python -m tools.demo_linkage build/demo-linkage
+
 .PHONY: test
 test: $(STAMP) ## Run the tests (short forms of the long suites)
 	$(PYTEST) -n $(WORKERS) -m "not slow" tests
@@ -81,6 +85,10 @@ bench-ledger: $(STAMP) ## What a new and a known subject cost on the SQLite and 
 .PHONY: bench-vault
 bench-vault: $(STAMP) ## What the vault costs: one signature, and lists of 1, 20 and 200 records (local, real OpenBao)
 	$(BIN)/python -m tests.bench.vault
+
+.PHONY: bench-blobs
+bench-blobs: $(STAMP) ## What the blob stores cost beside a plain file copy: MB/s, blobs a second, CPU
+	$(BIN)/python -m tests.bench.blobs
 
 .PHONY: fuzz
 fuzz: $(STAMP) ## Fuzz the element walker and the recipe parser (SECONDS_EACH=60; installs atheris)

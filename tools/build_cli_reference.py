@@ -1,6 +1,6 @@
-"""Write ``docs/reference/commands.md`` from the commands themselves: ``python tools/build_cli_reference.py [--check]``.
+"""Write ``docs/reference/*commands.md`` from the commands themselves: ``python tools/build_cli_reference.py [--check]``.
 
-The page says what ``--help`` says. With ``--check`` nothing is written; the exit code is 1 if the page is out of date.
+The pages say what ``--help`` says. With ``--check`` nothing is written; the exit code is 1 if one is out of date.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from typer.main import get_command
 
 from tarnhelm.cli.main import build
+from tarnhelm.reveal.tool.main import build as build_reveal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE = Path(__file__).resolve().parent.parent / "docs/reference/commands.md"
+PAGES = Path(__file__).resolve().parent.parent / "docs/reference"
 
 HEAD = """# Commands
 
@@ -39,16 +40,41 @@ directory.
 """
 
 
+REVEAL_HEAD = """# Commands of the way back
+
+Made by `tools/build_cli_reference.py` from what `tarnhelm-reveal COMMAND --help` says; `make check` compares the two.
+
+The distribution `tarnhelm-reveal` is installed by itself. Results go to stdout, everything else to stderr. Secrets are
+read from files and terminals, never from arguments or the environment. `TARNHELM_STATE` names the private state directory.
+
+| Exit code | Meaning |
+|---|---|
+| 0 | done |
+| 1 | refused: not approved, used already, not allowed |
+| 2 | usage or configuration |
+| 3 | something was tampered with |
+| 4 | a dependency is down |
+| 130 | interrupted |
+
+"""
+
+
 def main() -> int:
-    """Write or compare the page."""
-    made = HEAD + "\n".join(_sections("tarnhelm", get_command(build()))).rstrip() + "\n"
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(made, encoding="utf-8")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == made:
-        return 0
-    print(f"{PAGE.name} is out of date: run python tools/build_cli_reference.py", file=sys.stderr)
-    return 1
+    """Write or compare the pages."""
+    made = {
+        "commands.md": HEAD + "\n".join(_sections("tarnhelm", get_command(build()))),
+        "reveal-commands.md": REVEAL_HEAD + "\n".join(_sections("tarnhelm-reveal", get_command(build_reveal()))),
+    }
+    stale = []
+    for name, text in made.items():
+        page, content = PAGES / name, text.rstrip() + "\n"
+        if "--check" not in sys.argv[1:]:
+            page.write_text(content, encoding="utf-8")
+        elif not page.exists() or page.read_text(encoding="utf-8") != content:
+            stale.append(name)
+    for name in stale:
+        print(f"{name} is out of date: run python tools/build_cli_reference.py", file=sys.stderr)
+    return int(bool(stale))
 
 
 def _sections(name: str, command: Any) -> Iterator[str]:
@@ -89,8 +115,8 @@ def _parameters(name: str, command: Any) -> Iterator[str]:
     for one in arguments:
         yield f"| `{_argument(one)}` | {_cell(one.help or '')} |"
     for one in options:
-        # Each has a metavar: typer's own names of types differ from version to version.
-        value = "" if one.is_flag else f" {one.metavar}"
+        # Typer's own names of types differ from version to version: where no metavar is named, the option's name serves.
+        value = "" if one.is_flag else f" {one.metavar or one.name.upper()}"
         words = ", ".join(f"`{flag}{value}`" for flag in sorted(one.opts, key=len))
         needed = " **Required.**" if one.required else ""
         yield f"| {words} | {_cell(one.help or '')}{needed} |"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from tests.support.blobs import s3_server, shelf
+from tests.support.kafka import kafka, own_kafka
 from tests.support.ledgers import ledger, ledger_database, place
 from tests.support.openbao import bao, own_bao
 from tests.support.postgres import postgres
+from tests.support.s3 import own_s3_server
 
-__all__ = ["bao", "ledger", "ledger_database", "own_bao", "place", "postgres"]
+__all__ = ["bao", "ledger", "ledger_database", "own_bao", "own_s3_server", "place", "postgres", "s3_server", "shelf"]

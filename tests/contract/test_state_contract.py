@@ -9,23 +9,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.postgres import PostgresServer
 
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.stage import ObjectFacts, StageOutcome, Status
 from tarnhelm.gateway.fsm import Event, Lifecycle
 from tarnhelm.gateway.record import ManifestEntry, ObjectRecord, RunRecord, State
 from tarnhelm.gateway.state import Decision, SqliteState, StaleRecordError, StateStore
+from tarnhelm.gateway.state.postgres import PostgresState
 
 LIFE = Lifecycle(lambda _verdict: True)
 
 
-@pytest.fixture(params=["file", "file, unbatched", "memory"])
+@pytest.fixture(params=["file", "file, unbatched", "memory", "postgres, batched", "postgres, unbatched"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore]:
-    path = None if request.param == "memory" else tmp_path / "state.sqlite"
-    made = SqliteState(path, batched="unbatched" not in request.param)
+    batched = "unbatched" not in request.param
+    if "postgres" in request.param:
+        made: StateStore = PostgresState(request.getfixturevalue("postgres").database(), batched=batched)
+    else:
+        made = SqliteState(None if request.param == "memory" else tmp_path / "state.sqlite", batched=batched)
     yield made
     made.close()
 
@@ -144,17 +150,49 @@ def _done(store: StateStore, step: tuple[Any, ...], records: dict[str, ObjectRec
     return answer, known, outcomes, taken, [store.find_source(source) for source in (b"x", b"y")]
 
 
+def _answer_alike(steps: list[tuple[Any, ...]], *stores: StateStore) -> None:
+    known: list[dict[str, ObjectRecord]] = [{} for _ in stores]
+    for step in steps:
+        first, *others = (_done(store, step, records) for store, records in zip(stores, known, strict=True))
+        assert all(other == first for other in others)
+
+
 @given(st.lists(STEPS, max_size=20))
 def test_a_batch_in_memory_answers_like_the_tables(steps: list[tuple[Any, ...]]) -> None:
     batched, unbatched = SqliteState(None), SqliteState(None, batched=False)
     try:
-        mine: dict[str, ObjectRecord] = {}
-        others: dict[str, ObjectRecord] = {}
-        for step in steps:
-            assert _done(batched, step, mine) == _done(unbatched, step, others)
+        _answer_alike(steps, batched, unbatched)
     finally:
         batched.close()
         unbatched.close()
+
+
+@pytest.fixture(scope="module")
+def servers(postgres: PostgresServer) -> Iterator[list[tuple[str, PostgresState]]]:
+    """A batched and an unbatched state on a server; the tables are emptied between examples."""
+    addresses = [postgres.database() for _ in range(2)]
+    states = [
+        PostgresState(address, batched=batched) for address, batched in zip(addresses, (True, False), strict=True)
+    ]
+    yield list(zip(addresses, states, strict=True))
+    for state in states:
+        state.close()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(STEPS, max_size=20))
+def test_postgres_answers_like_sqlite(servers: list[tuple[str, PostgresState]], steps: list[tuple[Any, ...]]) -> None:
+    tables = "objects, mappings, outcomes, verdicts, sources, manifest, runs, decisions"
+    for address, state in servers:
+        state.flush()
+        state._form.forget()  # what it takes for kept is taken away under its feet
+        with psycopg.connect(address) as connection:
+            connection.execute(f"SET search_path = gateway; TRUNCATE {tables} RESTART IDENTITY")
+    model = SqliteState(None)
+    try:
+        _answer_alike(steps, model, *(state for _, state in servers))
+    finally:
+        model.close()
 
 
 def test_another_writer_of_the_file_is_noticed(tmp_path: Path) -> None:

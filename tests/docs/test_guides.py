@@ -15,6 +15,8 @@ from tests.docs.guide import Block, blocks, compare, steps
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = sorted(page for page in (ROOT / "docs/guides").glob("*.md") if any(one.mark == "run" for one in blocks(page)))
 
+SHORT = frozenset({"clean-a-folder", "site"})
+
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -85,7 +87,12 @@ class Reader:
         assert code == (int(wanted[1]) if wanted else 0), block.text
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
+def _page(page: Path) -> object:
+    """Each command of a guide is a process of its own, so all but the first pages that a reader meets wait for the long form."""
+    return pytest.param(page, id=page.stem, marks=() if page.stem in SHORT else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("page", map(_page, GUIDES))
 def test_a_guide_does_what_it_says(page: Path, corpus: Path, tmp_path: Path) -> None:
     reader = Reader(tmp_path, corpus)
     for block in blocks(page):

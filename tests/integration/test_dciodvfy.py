@@ -33,7 +33,6 @@ def _installed():
 
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(VALIDATOR is None, reason="dicom3tools is not installed (apt-get install dicom3tools)"),
     pytest.mark.skipif(not _installed(), reason="the metadata stage is not installed"),
 ]
@@ -78,7 +77,10 @@ PROFILES = {
 }
 
 
-@pytest.fixture(scope="module", params=PROFILES)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=() if name == "default" else pytest.mark.slow) for name in PROFILES],
+)
 def cleaned(request, tmp_path_factory):
     """(source, result) of every packaged file that the stage releases, unchecked pixels accepted."""
     from tarnhelm.common.errors import TarnhelmError

@@ -39,13 +39,19 @@ class FakeServices:
         )
 
     def witness(self, prepared: Prepared, limits: Limits) -> WitnessParts:
-        return WitnessParts({"key": KEY, "policy": prepared.policy_digest}, _verify())
+        return WitnessParts({"key": KEY, "policy": prepared.policy_digest}, _verify(), KEY.hex())
 
     def explain(self, path: Path, recipe: Recipe, limits: Limits) -> list[tuple[str, str, str, str, str, str]]:
         return [("(0010,0010)", "PatientName", "PN", "REMOVE", "basicProfile", "Table E.1-1")]
 
     def default_recipe(self) -> str:
         return "FORMAT dicom\n%header\n"
+
+    def site(self, text: str) -> str:
+        return text.strip()
+
+    def verifier(self, public_key: str) -> Callable[[Any], bool]:
+        return fakecores.verify_with(bytes.fromhex(public_key))
 
 
 def _verify() -> Callable[[Any], bool]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.common.tickets import SKEW_SECONDS, TicketIssuer, TicketReader
+from tarnhelm.common.tickets import LONGEST_LIFETIME_SECONDS, SKEW_SECONDS, TicketIssuer, TicketReader
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
@@ -81,3 +81,15 @@ def test_a_ticket_expires_by_the_readers_clock_with_some_patience(late, good):
         assert reader(now=NOW + late).read(ticket)
     else:
         assert code(lambda: reader(now=NOW + late).read(ticket)) == "LNK-041"
+
+
+def test_a_ticket_from_far_ahead_shows_a_wrong_clock_and_is_refused():
+    ticket = issuer(lifetime_seconds=LONGEST_LIFETIME_SECONDS).issue("p", "o")
+    assert reader(now=NOW - SKEW_SECONDS).read(ticket)
+    assert code(lambda: reader(now=NOW - SKEW_SECONDS - 1).read(ticket)) == "LNK-040"
+
+
+@pytest.mark.parametrize("lifetime", [0, -1, LONGEST_LIFETIME_SECONDS + 1])
+def test_no_ticket_is_signed_for_longer(lifetime):
+    with pytest.raises(ValueError, match="lifetime"):
+        issuer(lifetime_seconds=lifetime)

@@ -77,7 +77,7 @@ class House:
                     workspace,
                     self.out,
                     loop,
-                    seal_paths=self.sealed.extend,
+                    seal_paths=lambda pairs, _owners: self.sealed.extend(pairs),
                     **parts,
                 ),
             )

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import grpc
@@ -22,10 +23,11 @@ from pairs import DIGEST, Pair, policy
 from tarnhelm.v1 import witness_pb2 as pb
 from tarnhelm.v1 import witness_pb2_grpc
 
+from tarnhelm.common import serve
 from tarnhelm.common.limits import Limits
 from tarnhelm.witness.convert import verdict_of
 from tarnhelm.witness.core import verify_verdict
-from tarnhelm.witness.server import Settings, main, start
+from tarnhelm.witness.server import Settings, main, witness_service
 from tarnhelm.witness.service import Bounds
 
 if TYPE_CHECKING:
@@ -69,21 +71,20 @@ async def _call(channel: grpc.aio.Channel, requests: list[pb.JudgeRequest]) -> p
 
 
 def _serving(key_file: Path, work, **changes):
-    """Run ``work(channel, running)`` against a fresh server."""
+    """Run ``work(channel, running)`` against a fresh server; ``running.pool`` is what judges."""
 
     async def run():
-        settings = Settings(
-            signing_key_file=key_file,
-            listen="127.0.0.1:0",
-            scratch=key_file.parent,
-            workers=1,
-            drain_seconds=0.0,
-            **changes,
+        of_witness = {name: changes.pop(name) for name in ("bounds", "limits") if name in changes}
+        service, pool = witness_service(
+            Settings(signing_key_file=key_file, scratch=key_file.parent, workers=1, **of_witness)
         )
-        running = await start(settings)
+        served = serve.ServerSettings(listen="127.0.0.1:0", drain_seconds=0.0, **changes)
+        running = await serve.start(served, service)
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
-                return await asyncio.wait_for(work(channel, running), 60)
+                return await asyncio.wait_for(
+                    work(channel, SimpleNamespace(pool=pool, port=running.port, health=running.health)), 60
+                )
         finally:
             await running.drain()
 
@@ -232,6 +233,7 @@ def _certificate(folder: Path, name: str, issuer: tuple | None = None) -> tuple:
         .sign(issuer[0] if issuer else private, hashes.SHA256())
     )
     (folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / f"{name}.key").touch(mode=0o600)
     (folder / f"{name}.key").write_bytes(private.private_bytes(*PEM))
     return private, made
 
@@ -284,6 +286,27 @@ def test_the_command_serves_and_drains(tmp_path, key_file):
         assert asyncio.run(work())
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+
+
+def test_bytes_that_are_no_message_are_refused_with_the_code(key_file):
+    async def work(channel, running):
+        call = channel.stream_unary("/tarnhelm.v1.WitnessService/Judge")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call(iter([b"Kowalczyk\xff"]))
+        assert "Kowalczyk" not in str(caught.value)
+        return caught.value.code().name, dict(caught.value.trailing_metadata() or ()).get("tarnhelm-code")
+
+    assert _serving(key_file, work) == ("INVALID_ARGUMENT", "WIT-008")
+
+
+def test_a_key_that_everybody_can_read_is_refused(tmp_path, key_file, capsys):
+    for name in ("a.pem", "a.key"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "a.key").chmod(0o644)
+    tls = ["--tls-certificate-file", str(tmp_path / "a.pem"), "--tls-key-file", str(tmp_path / "a.key")]
+    with pytest.raises(SystemExit, match="2"):
+        main(["--signing-key-file", str(key_file), *tls])
+    assert "everybody" in capsys.readouterr().err
 
 
 def test_help_and_bad_settings(tmp_path, capsys):

@@ -79,9 +79,9 @@ class AssignResponse(_message.Message):
     date_offset_days: int
     sex: str
     uids: _containers.RepeatedScalarFieldContainer[str]
-    values: _containers.RepeatedScalarFieldContainer[str]
+    values: _containers.RepeatedScalarFieldContainer[bytes]
     issuer: str
     placeholder_subject: bool
     revision: int
     flags: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, subject_id: _Optional[str] = ..., subject_key: _Optional[bytes] = ..., date_offset_days: _Optional[int] = ..., sex: _Optional[str] = ..., uids: _Optional[_Iterable[str]] = ..., values: _Optional[_Iterable[str]] = ..., issuer: _Optional[str] = ..., placeholder_subject: _Optional[bool] = ..., revision: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, subject_id: _Optional[str] = ..., subject_key: _Optional[bytes] = ..., date_offset_days: _Optional[int] = ..., sex: _Optional[str] = ..., uids: _Optional[_Iterable[str]] = ..., values: _Optional[_Iterable[bytes]] = ..., issuer: _Optional[str] = ..., placeholder_subject: _Optional[bool] = ..., revision: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -33,6 +33,12 @@ ProfileOption = Annotated[
 VariableOption = Annotated[
     list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Value of a recipe's variable (var:NAME).")
 ]
+SiteOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--site", metavar="FILE", help="Your record numbers and useful words, for a project made by this run."
+    ),
+]
 
 _HELP = """Clean a folder, a file, a zip or a tar into OUT.
 
@@ -107,6 +113,7 @@ def clean_folder(
         ),
     ] = False,
     variable: VariableOption = None,
+    site: SiteOption = None,
     given_in: Annotated[Path | None, typer.Option("-i", "--input", hidden=True)] = None,
     given_out: Annotated[Path | None, typer.Option("-o", "--output", hidden=True)] = None,
     verbose: Annotated[
@@ -116,7 +123,7 @@ def clean_folder(
     """Clean IN into OUT."""
     source, target = given_in or source, given_out or (target if given_in is None or target else source)
     if source is None or target is None:
-        raise TarnhelmError(errors.NO_INPUT)
+        raise TarnhelmError(errors.NO_INPUT if source is None else errors.NO_OUT)
     services: Services = context.obj
     request = CleanRequest(
         source=source.absolute(),
@@ -129,6 +136,7 @@ def clean_folder(
         report=report,
         resume=resume,
         accept_unchecked_pixels=accept_unchecked_pixels,
+        site=site,
     )
     result = clean(request, services, Places.of_user())
     raise typer.Exit(show_result(result, dry_run=dry_run, verbose=verbose))
@@ -162,6 +170,7 @@ def show_result(result: CleanResult, *, dry_run: bool, verbose: bool) -> int:
         (counts.would_release, "would go to the witness"),
         (counts.released, "released"),
         (counts.resumed, "done already by an earlier run"),
+        (counts.gone, "of them no longer in OUT; to have them again, clean into another OUT"),
         (counts.duplicates, "duplicates of another file"),
         (counts.quarantined, "in quarantine"),
         (counts.rejected, "rejected"),
@@ -182,7 +191,8 @@ def show_result(result: CleanResult, *, dry_run: bool, verbose: bool) -> int:
         )
     rate = counts.done / result.seconds if result.seconds else 0.0
     console = err()
-    console.print(f"{counts.done:,} files in {result.seconds:,.1f} s ({rate:,.0f} a second)")
+    files = "file" if counts.done == 1 else "files"
+    console.print(f"{counts.done:,} {files} in {result.seconds:,.1f} s ({rate:,.0f} a second)")
     if not dry_run:
         made = " (made for this run; name it with --project to go on)" if result.project.anonymous else ""
         console.print(f"Project {result.project.label}{made}", soft_wrap=True)

@@ -34,7 +34,7 @@ class ExitCode:
     INTERRUPTED: Final = 130
 
 
-_INTEGRITY: Final = frozenset({errors.WITNESS_SIGNATURE.code, errors.RESULT_CHANGED.code})
+_INTEGRITY: Final = frozenset({errors.WITNESS_SIGNATURE.code, errors.RESULT_CHANGED.code, errors.REPORT_DIFFERS.code})
 
 
 _PIPE_COLUMNS: Final = 160
@@ -83,6 +83,12 @@ def reports_errors(command: Callable[P, T]) -> Callable[P, T]:
         try:
             return command(*args, **kwargs)
         except TarnhelmError as error:
+            show_error(error)
+            raise typer.Exit(exit_code_of(error)) from None
+        except BrokenPipeError:  # whoever read what is printed has gone
+            raise typer.Exit(ExitCode.SOME_NOT_RELEASED) from None
+        except OSError as fault:  # its text would name a path
+            error = TarnhelmError(errors.SYSTEM_REFUSED, seen=fault.errno or 0)
             show_error(error)
             raise typer.Exit(exit_code_of(error)) from None
         except KeyboardInterrupt:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tarnhelm.cli import clean_command, inspect_commands, project_commands, quarantine_commands
+from tarnhelm.cli import (
+    clean_command,
+    inspect_commands,
+    project_commands,
+    quarantine_commands,
+    report_commands,
+    site_commands,
+)
 from tarnhelm.cli.argv import understood
 from tarnhelm.cli.console import exit_code_of, show_error
 from tarnhelm.cli.services import Services, TarnhelmServices
@@ -48,7 +55,9 @@ def build() -> typer.Typer:
     clean_command.register(app)
     quarantine_commands.register(app)
     inspect_commands.register(app)
+    report_commands.register(app)
     project_commands.register(app)
+    site_commands.register(app)
     return app
 
 

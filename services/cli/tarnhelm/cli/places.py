@@ -23,7 +23,7 @@ from tarnhelm.linkage.core.projects import state_directory
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Places", "StatePlace", "check_apart", "check_out", "locked"]
+__all__ = ["Places", "StatePlace", "check_apart", "check_out", "locked", "write_private"]
 
 _LOG_BYTES: Final = 16 << 20
 REPORT_FOLDER: Final = "report"
@@ -40,6 +40,14 @@ class StatePlace:
     def open(self) -> SqliteState:
         """Open it."""
         return SqliteState(self.path)
+
+    def last_run(self) -> float:
+        """When its last run began; 0 without one."""
+        state = self.open()
+        try:
+            return max((run.started for run in state.runs()), default=0.0)
+        finally:
+            state.close()
 
 
 class Places:
@@ -62,8 +70,16 @@ class Places:
 
     def keys(self) -> GatewayKeys:
         """Return the gateway's keys, made at first use."""
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return GatewayKeys.open(self.gateway)
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return GatewayKeys.open(self.gateway)
+        except OSError:
+            raise TarnhelmError(errors.STATE_UNWRITABLE) from None
+
+    @property
+    def site_file(self) -> Path:
+        """What this site adds to the cleaning of texts, in every project that is made from now on."""
+        return self.root / "site.yaml"
 
     def state(self, keys: GatewayKeys, project_id: str, out: Path) -> StatePlace:
         """Where the state of a project in ``out`` lies."""
@@ -72,9 +88,10 @@ class Places:
         return StatePlace(project_id, folder / f"{keys.place_digest(out)}.sqlite")
 
     def states_of(self, keys: GatewayKeys, out: Path) -> list[StatePlace]:
-        """States of any project in ``out``."""
+        """States of any project in ``out``, the one of the last run last: a folder may be emptied and used anew."""
         found = sorted(self.gateway.glob(f"*/{keys.place_digest(out)}.sqlite"))
-        return [StatePlace(path.parent.name, path) for path in found]
+        places = [StatePlace(path.parent.name, path) for path in found]
+        return sorted(places, key=StatePlace.last_run) if len(places) > 1 else places
 
     def open_log(self) -> IO[str]:
         """Open the log of events (numbers and ids, no values) for appending; the one before is kept as ``.1``."""
@@ -91,7 +108,7 @@ class Places:
 
 def check_apart(source: Path, out: Path) -> None:
     """Refuse IN in OUT and OUT in IN: originals and released objects must not mix."""
-    if not source.exists():
+    if not os.access(source, os.R_OK):
         raise TarnhelmError(errors.NO_INPUT)
     inside, outside = source.resolve(), out.resolve()
     if inside == outside or inside in outside.parents or outside in inside.parents:
@@ -106,7 +123,7 @@ def check_out(out: Path, project_id: str, known: list[StatePlace]) -> None:
     TarnhelmError
         ``RUN-002``, ``RUN-003``.
     """
-    if any(place.project_id == project_id for place in known):
+    if known and known[-1].project_id == project_id:
         return
     if known and _holds_anything(out):
         raise TarnhelmError(errors.OUT_OF_OTHER_PROJECT)
@@ -147,3 +164,16 @@ def locked(place: StatePlace) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put a text into a file that only this user can read, whole or not at all."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)

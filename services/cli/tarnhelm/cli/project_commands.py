@@ -11,6 +11,8 @@ from rich.table import Table
 
 from tarnhelm.cli.console import err, out, reports_errors
 from tarnhelm.cli.places import Places
+from tarnhelm.cli.services import Services
+from tarnhelm.cli.sites import chosen_site
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.linkage.core.projects import Project, ProjectSettings
@@ -52,6 +54,7 @@ def register(app: typer.Typer) -> None:
 
 @reports_errors
 def create_project(
+    context: typer.Context,
     label: Annotated[str, typer.Argument(metavar="LABEL", help="Names the project for ever; must not name a person.")],
     custodian: Annotated[
         Path | None, typer.Option("--custodian", metavar="PUBLIC.pem", help="Seal the way back to this key.")
@@ -66,6 +69,14 @@ def create_project(
     issuer: Annotated[
         str, typer.Option("--default-issuer", metavar="TEXT", help="Stands in for an empty Issuer of Patient ID.")
     ] = "",
+    site: Annotated[
+        Path | None,
+        typer.Option(
+            "--site",
+            metavar="FILE",
+            help="Your record numbers and useful words, instead of those of `tarnhelm site set`.",
+        ),
+    ] = None,
 ) -> None:
     """Make a project and its keys.
 
@@ -75,12 +86,19 @@ def create_project(
 
         tarnhelm project create trial-7 --custodian custodian.pub.pem
         tarnhelm project create trial-7 --prefix T7- --whole-weeks
+        tarnhelm project create trial-7 --site site.yaml
     """
+    services: Services = context.obj
+    places = Places.of_user()
     key = load_public_key(_read(custodian)) if custodian is not None else b""
     settings = ProjectSettings(
-        prefix=prefix, uid_root=uid_root, whole_weeks=whole_weeks, default_issuer=issuer, custodian_public_key=key
+        prefix=prefix,
+        uid_root=uid_root,
+        whole_weeks=whole_weeks,
+        default_issuer=issuer,
+        custodian_public_key=key,
+        site=chosen_site(site, places, services),
     )
-    places = Places.of_user()
     project = LocalLinkage(places.root).create(label, settings)
     _show(places, project)
 
@@ -153,6 +171,7 @@ def _show(places: Places, project: Project) -> None:
         ("issuer", project.issuer),
         ("revision", str(project.revision)),
         ("dates", "whole weeks" if project.settings.whole_weeks else "whole days"),
+        ("site", "record numbers and words of its own" if project.settings.site else "nothing added"),
         ("custodian", fingerprint(key) if key else "none"),
         ("way back", LocalLinkage(places.root).who_can_reidentify(project.label)),
     ]

@@ -238,6 +238,7 @@ def _run_again(
             options["recipe"]["name"],
             tuple(options["recipe"]["profiles"]),
             tuple((name, value) for name, value in options["recipe"]["variables"]),
+            options["recipe"].get("site", ""),
         ),
         project=options["project"],
         workers=1,

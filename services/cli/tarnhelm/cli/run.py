@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tarnhelm.cli.places import REPORT_FOLDER, Places, StatePlace, check_apart, check_out, locked
 from tarnhelm.cli.progress import RunProgress
 from tarnhelm.cli.report import RunFacts, write_report
+from tarnhelm.cli.sites import chosen_site, site_for
 from tarnhelm.common import errors, events
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.events import EventLog
@@ -35,11 +36,11 @@ from tarnhelm.gateway.recovery import recover, refuse_unseen
 from tarnhelm.gateway.sources import Source, SourceWalk
 from tarnhelm.gateway.state import SqliteState
 from tarnhelm.gateway.workspace import Workspace
-from tarnhelm.linkage.core.projects import Project, RunPins
+from tarnhelm.linkage.core.projects import Project, ProjectSettings, RunPins
 from tarnhelm.linkage.local import LocalLinkage
 
 if TYPE_CHECKING:
-    from tarnhelm.cli.services import Prepared, Recipe, Services
+    from tarnhelm.cli.services import Prepared, Recipe, Services, WitnessParts
 
 __all__ = ["CleanRequest", "CleanResult", "Entries", "clean", "run_entries"]
 
@@ -64,6 +65,7 @@ class CleanRequest:
     report: Path | None = None
     resume: bool = False
     accept_unchecked_pixels: bool = False
+    site: Path | None = None
     limits: Limits = DEFAULT_LIMITS
 
 
@@ -93,13 +95,17 @@ def clean(request: CleanRequest, services: Services, places: Places) -> CleanRes
         Whatever keeps the run from starting, or ends it.
     """
     check_apart(request.source, request.out)
-    prepared = services.prepare(request.recipe, request.limits)
     keys = places.keys()
     linkage = LocalLinkage(places.root)
     known = places.states_of(keys, request.out)
+    project = _named_project(request, linkage, known)
+    site = chosen_site(request.site, places, services) if project is None else site_for(project, request.site, services)
+    request = replace(request, recipe=replace(request.recipe, site=site))
+    prepared = services.prepare(request.recipe, request.limits)
     if request.dry_run:
-        return _dry_run(request, services, places, prepared, linkage)
-    project = _project(request, linkage, known)
+        return _dry_run(request, services, places, prepared)
+    if project is None:
+        project = linkage.create_anonymous(ProjectSettings(site=site))
     check_out(request.out, project.id, known)
     return run_entries(request, services, places, _pinned(linkage, project, prepared), prepared, _all_of)
 
@@ -108,12 +114,8 @@ def _all_of(_state: SqliteState, walk: SourceWalk, _keys: GatewayKeys) -> Iterat
     return iter(walk)
 
 
-def _dry_run(
-    request: CleanRequest, services: Services, places: Places, prepared: Prepared, linkage: LocalLinkage
-) -> CleanResult:
+def _dry_run(request: CleanRequest, services: Services, places: Places, prepared: Prepared) -> CleanResult:
     """Clean with a throw-away project whose keys and links are gone afterwards; OUT is not touched."""
-    if request.project:
-        linkage.projects.get(request.project)
     with tempfile.TemporaryDirectory(prefix="dry-", dir=places.gateway) as folder:
         scratch = Places(Path(folder))
         project = LocalLinkage(scratch.root).create_anonymous()
@@ -158,7 +160,8 @@ def _run(run: _Run, entries: Entries) -> CleanResult:
     plan = _plan(run)
     _check_plan(state, plan)
     recover(state)
-    facts = _facts(run, plan)
+    witness = run.services.witness(run.prepared, request.limits)
+    facts = _facts(run, plan, witness)
     started = time.time()
     state.put_run(_record(run, plan, facts, started, 0.0))
     state.flush()
@@ -171,7 +174,7 @@ def _run(run: _Run, entries: Entries) -> CleanResult:
             raise TarnhelmError(errors.NO_INPUT)
         sources = _sampled(entries(state, walk, run.keys), request.sample, files)
         with RunProgress(min(files, request.sample or files), total) as progress:
-            counts, interrupted = _pump(run, plan, workspace, sources, progress)
+            counts, interrupted = _pump(run, plan, witness, workspace, sources, progress)
     finally:
         workspace.remove()
     if entries is _all_of and not interrupted and not request.sample and not counts.waiting:
@@ -189,14 +192,18 @@ def _run(run: _Run, entries: Entries) -> CleanResult:
 
 
 def _pump(
-    run: _Run, plan: Plan, workspace: Workspace, sources: Iterator[Source], progress: RunProgress
+    run: _Run,
+    plan: Plan,
+    witness: WitnessParts,
+    workspace: Workspace,
+    sources: Iterator[Source],
+    progress: RunProgress,
 ) -> tuple[RunCounts, bool]:
     request, services = run.request, run.services
     loop = Dispatcher()
     stream = run.places.open_log()
     log = EventLog(stream, time.time)
     cleaners, judges = _shares(request.workers)
-    witness = services.witness(run.prepared, request.limits)
     assigner = LocalLinkage(run.places.root).assigner(run.project.label)
     stage = LocalStage(
         "metadata",
@@ -217,7 +224,7 @@ def _pump(
                 workspace=workspace,
                 out=request.out,
                 dispatcher=loop,
-                seal_paths=lambda pairs: assigner.record_paths(plan.run_id, pairs),
+                seal_paths=lambda pairs, owners: assigner.record_paths(plan.run_id, pairs, owners),
                 flush_links=assigner.flush,
                 tick=progress,
                 log=log,
@@ -278,16 +285,19 @@ def _draining(pump: Pump) -> Iterator[None]:
 # --- project and plan --------------------------------------------------------------------------------------
 
 
-def _project(request: CleanRequest, linkage: LocalLinkage, known: list[StatePlace]) -> Project:
+def _named_project(request: CleanRequest, linkage: LocalLinkage, known: list[StatePlace]) -> Project | None:
+    """Return the project that the request names, or that an earlier run into OUT had; None: it makes one."""
     if request.project:
         return linkage.projects.get(request.project)
+    if request.dry_run:
+        return None
     if request.resume:
         if not known:
             raise TarnhelmError(errors.NOTHING_TO_RESUME)
         return linkage.projects.get(known[-1].project_id)
     if known and request.out.is_dir() and any(request.out.iterdir()):
         raise TarnhelmError(errors.OUT_OF_OTHER_PROJECT)
-    return linkage.create_anonymous()
+    return None
 
 
 def _pinned(linkage: LocalLinkage, project: Project, prepared: Prepared) -> Project:
@@ -296,6 +306,7 @@ def _pinned(linkage: LocalLinkage, project: Project, prepared: Prepared) -> Proj
         profiles=prepared.profiles,
         standard_edition=prepared.edition,
         surrogate_version=_SURROGATE_VERSION,
+        site_digest=prepared.site_digest,
     )
     return linkage.projects.pin(project.label, pins)
 
@@ -318,13 +329,12 @@ def _plan(run: _Run) -> Plan:
 
 def _check_plan(state: SqliteState, plan: Plan) -> None:
     """Refuse a second policy for one OUT: released objects of two would not go together."""
-    for run in state.runs():
-        document = json.loads(run.document)
-        if document.get("policy_digest") != plan.policy_digest and any(True for _ in state.manifest()):
-            raise TarnhelmError(errors.OUT_OF_OTHER_PLAN)
+    first = next(state.manifest(), None)
+    if first is not None and first.policy_digest != plan.policy_digest:
+        raise TarnhelmError(errors.OUT_OF_OTHER_PLAN)
 
 
-def _facts(run: _Run, plan: Plan) -> RunFacts:
+def _facts(run: _Run, plan: Plan, witness: WitnessParts) -> RunFacts:
     return RunFacts(
         run_id=plan.run_id,
         project=run.project.label,
@@ -345,6 +355,8 @@ def _facts(run: _Run, plan: Plan) -> RunFacts:
         sample=run.request.sample,
         started=time.time(),
         outcome_keys=(plan.outcome_key(accepted=False), plan.outcome_key(accepted=True)),
+        site_digest=run.prepared.site_digest,
+        witness_key=witness.public_key,
     )
 
 

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +21,19 @@ __all__ = ["Prepared", "Recipe", "Services", "TarnhelmServices", "WitnessParts"]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What the user asked for: a recipe, profiles, or neither (then the default recipe)."""
+    """What the user asked for: a recipe, profiles, or neither (then the default recipe).
+
+    Attributes
+    ----------
+    site
+        What the site adds to the cleaning of texts, as :meth:`Services.site` writes it.
+    """
 
     text: str | None = None
     name: str = "default"
     profiles: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +58,22 @@ class Prepared:
     conflicts: tuple[str, ...]
     edition: str = ""
     variables: frozenset[str] = frozenset()
+    site_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WitnessParts:
-    """Configuration of the witness's workers (with the signing key, which is nowhere else) and the check."""
+    """Configuration of the witness's workers (with the signing key, which is nowhere else) and the check.
+
+    Attributes
+    ----------
+    public_key
+        Hex; kept with the run, so that its verdicts can be checked ever after.
+    """
 
     config: Any
     verify: Callable[[SignedVerdict], bool]
+    public_key: str
 
 
 class Services(Protocol):
@@ -87,6 +102,14 @@ class Services(Protocol):
         """Text of the recipe that runs without ``-r`` and ``-d``."""
         ...
 
+    def site(self, text: str) -> str:
+        """Read a site file; returns the document that a project keeps. Raises TarnhelmError with all mistakes."""
+        ...
+
+    def verifier(self, public_key: str) -> Callable[[SignedVerdict], bool]:
+        """Give the check of verdicts under a public key (hex)."""
+        ...
+
 
 class TarnhelmServices:
     """The real services. Imports are inside: ``tarnhelm --help`` shall not load tables."""
@@ -97,6 +120,7 @@ class TarnhelmServices:
     def prepare(self, recipe: Recipe, limits: Limits) -> Prepared:
         """Compile recipe and profiles."""
         from tarnhelm.metadata.core.plan import compile_plan  # noqa: PLC0415
+        from tarnhelm.metadata.core.site import site_of  # noqa: PLC0415
 
         config = _config(recipe, limits)
         plan = compile_plan(config)
@@ -111,15 +135,24 @@ class TarnhelmServices:
             conflicts=plan.conflicts,
             edition=plan.edition,
             variables=plan.variables,
+            site_digest=site_of(recipe.site).digest,
         )
 
     def witness(self, prepared: Prepared, limits: Limits) -> WitnessParts:
         """Make the run's signing key; its private half goes to the witness's workers only."""
+        key = Ed25519PrivateKey.generate()
+        raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+        return WitnessParts((json.dumps(dict(prepared.policy)), raw, limits), self.verifier(public), public)
+
+    def verifier(self, public_key: str) -> Callable[[SignedVerdict], bool]:
+        """Give the check of verdicts; a key that is none fits no verdict."""
         from tarnhelm.witness.core import SealCheck, signed_bytes  # noqa: PLC0415
 
-        key = Ed25519PrivateKey.generate()
-        sealed = SealCheck(key.public_key())
-        raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        try:
+            sealed = SealCheck(Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)))
+        except ValueError:
+            return lambda _verdict: False
 
         def verify(verdict: SignedVerdict) -> bool:
             message = signed_bytes(verdict.object_id, verdict.policy_digest, verdict.output_sha256, verdict.clean)
@@ -133,7 +166,7 @@ class TarnhelmServices:
                 and verdict.clean == (not verdict.findings)
             )
 
-        return WitnessParts((json.dumps(dict(prepared.policy)), raw, limits), verify)
+        return verify
 
     def explain(self, path: Path, recipe: Recipe, limits: Limits) -> Sequence[tuple[str, ...]]:
         """Explain one file."""
@@ -155,14 +188,24 @@ class TarnhelmServices:
 
         return default_recipe()
 
+    def site(self, text: str) -> str:
+        """Read a site file."""
+        from tarnhelm.metadata.core.site import parse_site  # noqa: PLC0415
+
+        return parse_site(text).document
+
 
 def _config(recipe: Recipe, limits: Limits) -> Any:
     from tarnhelm.metadata.core.plan import MetadataConfig  # noqa: PLC0415
+    from tarnhelm.metadata.core.site import site_of  # noqa: PLC0415
 
+    site = site_of(recipe.site)
     return MetadataConfig(
         recipe_text=recipe.text,
         recipe_name=recipe.name,
         profiles=recipe.profiles,
         variables=dict(recipe.variables),
+        site_mrn_patterns=site.record_numbers,
+        extra_words=site.words,
         limits=limits,
     )

@@ -70,7 +70,7 @@ def make_metadata(config: Any) -> Cleaner:
     """Build the metadata core without its hashes: admission hashed the source, the witness hashes the result."""
     from tarnhelm.metadata.core.stage import MetadataCore  # noqa: PLC0415
 
-    return Cleaner(MetadataCore(config, hash_bytes=False))
+    return Cleaner(MetadataCore(config, hash_source=False, hash_output=False))
 
 
 def make_witness(config: tuple[str, bytes, Limits]) -> Judging:

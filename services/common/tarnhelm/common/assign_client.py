@@ -15,13 +15,16 @@ from tarnhelm.common.errors import ASSIGN_REQUEST, ASSIGNER_AWAY, CATALOGUE, Tar
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["AssignChannel", "RemoteAssigner", "channel_to"]
+__all__ = ["AssignChannel", "RemoteAssigner", "channel_to", "query_bytes"]
 
 _KINDS: Final = {
     ValueKind.ID_NUMERICAL: pb.VALUE_QUESTION_KIND_ID_NUMERICAL,
     ValueKind.ID_ALPHANUMERICAL: pb.VALUE_QUESTION_KIND_ID_ALPHANUMERICAL,
     ValueKind.KEY: pb.VALUE_QUESTION_KIND_KEY,
 }
+
+
+_LARGEST_QUERY: Final = 5 << 20
 
 
 def channel_to(
@@ -36,7 +39,12 @@ def channel_to(
     ca_file, certificate_file, key_file
         PEM; without an authority the channel is not encrypted, which a server allows on one machine only.
     """
-    options = (("grpc.lb_policy_name", "round_robin"), ("grpc.max_receive_message_length", 6 << 20))
+    options = (
+        ("grpc.lb_policy_name", "round_robin"),
+        ("grpc.max_receive_message_length", 6 << 20),
+        ("grpc.enable_http_proxy", 0),  # questions name patients: they go to the assigner and nowhere else
+        ("grpc.max_reconnect_backoff_ms", 5000),
+    )
     if ca_file is None:
         return grpc.insecure_channel(target, options)
     credentials = grpc.ssl_channel_credentials(
@@ -73,9 +81,13 @@ class AssignChannel:
         Raises
         ------
         TarnhelmError
-            The assigner's own code; ``LNK-045`` where it cannot be reached.
+            The assigner's own code; ``LNK-045`` where it cannot be reached or does not answer in time;
+            ``LNK-044`` for a question that is too large, and for an answer that does not fit it.
         """
-        query = _query_of(request)
+        query = query_bytes(request)
+        if len(query) > _LARGEST_QUERY:
+            # A server would refuse it like a full one, and the object would wait for ever.
+            raise TarnhelmError(ASSIGN_REQUEST)
         try:
             answer = self._call(pb.AssignRequest(ticket=ticket, query=query), timeout=self._timeout)
         except grpc.RpcError as error:
@@ -88,7 +100,7 @@ class AssignChannel:
             date_offset_days=answer.date_offset_days,
             sex=answer.sex,
             uids=dict(zip(request.uids, answer.uids, strict=True)),
-            values=tuple(answer.values),
+            values=tuple(value.decode("utf-8", "surrogatepass") for value in answer.values),
             issuer=answer.issuer,
             placeholder_subject=answer.placeholder_subject,
             revision=answer.revision,
@@ -112,7 +124,8 @@ class RemoteAssigner:
         return self.channel.ask(self.ticket, request)
 
 
-def _query_of(request: AssignRequest) -> bytes:
+def query_bytes(request: AssignRequest) -> bytes:
+    """Give the bytes of a question; the same request gives the same bytes, to which its ticket is bound."""
     query = pb.AssignQuery(
         patient_id=text_bytes(request.patient_id),
         issuer=text_bytes(request.issuer),

@@ -209,7 +209,7 @@ TOO_LARGE = error_code(
     "LIM-001",
     _Q,
     "The object is {seen} bytes, more than the limit of {limit}.",
-    "Raise max_object_bytes if such objects are expected.",
+    "Clean it from Python with a higher max_object_bytes, or leave it out.",
 )
 TOO_DEEP = error_code(
     "LIM-002",
@@ -463,6 +463,131 @@ REJECTED_BY_REVIEWER = error_code(
     "GTW-009", _R, "A reviewer rejected the object.", "Nothing to do: the decision is recorded."
 )
 
+# --- BRK: the broker between the parts of the gateway -------------------------------------------------------
+BROKER_AWAY = error_code(
+    "BRK-001", _W, "The broker cannot be reached.", "Wait; work goes on when it is back, and nothing is lost meanwhile."
+)
+MESSAGE_TOO_LARGE = error_code(
+    "BRK-002",
+    _Q,
+    "A message of {size} bytes is larger than the {limit} bytes that one may have.",
+    "Send it in chunks, or by reference.",
+)
+TOPIC_NOT_ALLOWED = error_code(
+    "BRK-003", _U, "The topic is not one of this gateway's.", "Name a topic of the list that the gateway was started with."
+)
+BROKER_REFUSES = error_code(
+    "BRK-004",
+    _W,
+    "The broker lets this gateway not in, or not do this.",
+    "Look at its name, certificate and password, and at the broker's access rules.",
+)
+TOPIC_MISSING = error_code("BRK-005", _W, "The broker does not have the topic.", "Run tarnhelm topics ensure.")
+BROKER_SETTINGS = error_code(
+    "BRK-006",
+    _U,
+    "The settings of the broker do not fit together, or a file that they name cannot be used.",
+    "Look at addresses, certificate files and their permissions.",
+)
+BROKER_FAULT = error_code(
+    "BRK-007", _W, "The broker answered with an error.", "Look at the broker's own log; the request is made again."
+)
+BROKER_BUSY = error_code(
+    "BRK-008",
+    _W,
+    "{size} bytes wait for the broker's acknowledgement, and no more are taken.",
+    "Wait: the sender is told to slow down.",
+)
+TOPICS_DIFFER = error_code(
+    "BRK-009",
+    _U,
+    "{count} topics are missing or are not as the gateway needs them.",
+    "Change them with the broker's own tools: nothing was changed or deleted here.",
+)
+BROKER_UNREADABLE = error_code(
+    "BRK-010",
+    _U,
+    "The embedded broker's files cannot be read.",
+    "Restore its folder, or move it away and recover from the state.",
+)
+BROKER_CLOSED = error_code("BRK-011", _W, "The broker's client was closed.", "Nothing to do: the process is ending.")
+BROKER_EXTRA_MISSING = error_code(
+    "BRK-012", _U, "The client of Apache Kafka is not installed.", "Install the extra: pip install 'tarnhelm[kafka]'."
+)
+
+# --- BLB: stored bytes ----------------------------------------------------------------------------------------
+BLOB_NO_SPACE = error_code(
+    "BLB-001", _W, "The blob store is full.", "Free some space or raise the quota; nothing half-written was left."
+)
+BLOB_STORE_AWAY = error_code(
+    "BLB-002",
+    _W,
+    "The blob store cannot be reached, or refuses.",
+    "Look at the volume or the S3 server, its credentials and the network; work goes on when it answers.",
+)
+BLOB_DAMAGED = error_code(
+    "BLB-003",
+    _Q,
+    "A stored blob is not what was written.",
+    "Integrity failure: look at the store before going on, and send the object again.",
+)
+BLOB_MISSING = error_code(
+    "BLB-004", _Q, "A blob that should be there is not.", "Look at the store; send the object again."
+)
+BLOB_KEY_MISSING = error_code(
+    "BLB-005",
+    _W,
+    "Key {key} of a blob is not in the key ring.",
+    "Put the key's file back. If it was destroyed on purpose, its blobs cannot be read by anybody.",
+)
+BLOB_RING_UNUSABLE = error_code(
+    "BLB-006",
+    _U,
+    "The key ring of the blob store cannot be used.",
+    "Its folder needs files named NUMBER.key of 32 bytes each, which others may not read.",
+)
+BLOB_STORE_UNUSABLE = error_code(
+    "BLB-007",
+    _U,
+    "The blob store cannot be used as it is set up.",
+    "Look at the folder and its owner, or at the endpoint, the bucket and the rights to it.",
+)
+BLOB_UNCONDITIONAL = error_code(
+    "BLB-008",
+    _U,
+    "The S3 server does not honour conditional writes.",
+    "Choose one that answers If-None-Match and If-Match with 412: without it a second write would replace the first.",
+)
+BLOB_VERSIONED = error_code(
+    "BLB-009",
+    _U,
+    "The bucket keeps old versions, so that a purge would purge nothing.",
+    "Suspend versioning, or choose a bucket without it.",
+)
+BLOB_UNLIKE = error_code(
+    "BLB-010",
+    _Q,
+    "The bytes that arrived have another sha256 or size than was announced.",
+    "Send the object again: it changed on its way.",
+)
+BLOB_BAD_NAME = error_code(
+    "BLB-011", _R, "A blob's name is not made of ids and digests.", "The reference does not come from this gateway."
+)
+
+# --- STA: the state on a server --------------------------------------------------------------------------------
+STATE_AWAY = error_code(
+    "STA-001",
+    _W,
+    "The state's database cannot be reached, or is overloaded.",
+    "Look at PostgreSQL; work goes on when it answers.",
+)
+STATE_VERSION = error_code(
+    "STA-002",
+    _U,
+    "The state's tables are of version {found}, this software wants {wanted}.",
+    "Run the newest software; to bring older tables up to date, start it once with the owner's role.",
+)
+
 # --- RUN: the command ---------------------------------------------------------------------------------------
 OUT_INSIDE_IN = error_code(
     "RUN-001",
@@ -482,7 +607,9 @@ OUT_NOT_EMPTY = error_code(
     "OUT is not empty and is not known here.",
     "Choose an empty OUT: it holds released objects and the report, nothing else.",
 )
-NO_INPUT = error_code("RUN-004", _U, "IN does not exist or holds no file.", "Look at the path.")
+NO_INPUT = error_code(
+    "RUN-004", _U, "IN does not exist, cannot be read, or holds no file.", "Look at the path and its permissions."
+)
 NOTHING_TO_RESUME = error_code("RUN-005", _U, "There is no earlier run into this OUT.", "Start without --resume.")
 OUT_OF_OTHER_PLAN = error_code(
     "RUN-006", _U, "OUT was made with another recipe or other profiles.", "Use the same recipe, or choose an empty OUT."
@@ -512,7 +639,12 @@ KEY_UNREADABLE = error_code(
     "The key file cannot be read or does not fit.",
     "Give the private key that belongs to the project's custodian.",
 )
-OUT_UNWRITABLE = error_code("RUN-013", _U, "OUT cannot be written.", "Look at its permissions and at the disk.")
+OUT_UNWRITABLE = error_code(
+    "RUN-013",
+    _U,
+    "OUT or the report's folder cannot be written.",
+    "Look at its permissions and at the disk; go on with --resume if the run had begun.",
+)
 SOURCE_GONE = error_code(
     "RUN-014",
     _U,
@@ -520,6 +652,44 @@ SOURCE_GONE = error_code(
     "Put the file back, or clean it again with --resume: other bytes are a new object.",
 )
 UNKNOWN_CODE = error_code("RUN-015", _U, "No code begins like that.", "List them all with: tarnhelm codes")
+BAD_SITE = error_code(
+    "RUN-016",
+    _U,
+    "Mistakes in the site file: {seen}.",
+    "Read the list of lines and suggestions that comes with this message.",
+)
+SITE_UNREADABLE = error_code("RUN-017", _U, "The site file cannot be read.", "Look at the path.")
+SITE_DIFFERS = error_code(
+    "RUN-018",
+    _U,
+    "The site file is not the one that this project was made with.",
+    "Leave --site away, or make another project: tarnhelm project create LABEL --site FILE",
+)
+REPORT_UNREADABLE = error_code(
+    "RUN-019",
+    _U,
+    "There is no report here, or it is not whole.",
+    "Name OUT; if its report was written elsewhere, add --report DIR.",
+)
+REPORT_DIFFERS = error_code(
+    "RUN-020",
+    _U,
+    "The report and the files do not agree: {seen}.",
+    "Do not pass these files on. Clean the originals again into an empty OUT.",
+)
+STATE_UNWRITABLE = error_code(
+    "RUN-021",
+    _U,
+    "The private state directory cannot be used.",
+    "Look at its permissions and at the disk, or name another folder with TARNHELM_STATE.",
+)
+NO_OUT = error_code("RUN-022", _U, "OUT is missing.", "Say where the clean files shall go: tarnhelm clean IN OUT")
+SYSTEM_REFUSED = error_code(
+    "RUN-023",
+    _U,
+    "The system refused to read or write a file (errno {seen}).",
+    "Look at permissions and at the disk, then go on with --resume if the run had begun.",
+)
 
 # --- RCP: what is wrong with a recipe -----------------------------------------------------------------------
 BAD_RECIPE = error_code(
@@ -735,6 +905,18 @@ CALLER_REFUSED = error_code(
     "The caller's certificate does not allow this call.",
     "Give the certificate of the service that may call, or add its name to the list of callers.",
 )
+ASSIGN_FAILED = error_code(
+    "LNK-047",
+    _Q,
+    "The assigner failed at this question.",
+    "Report this as a fault of the assigner; other questions are not touched.",
+)
+ASSIGN_SETTINGS = error_code(
+    "LNK-048",
+    _U,
+    "The assigner's settings are not valid: listener, certificates, or a file of a secret that everybody can read.",
+    "Compare them with the guide to the assign server.",
+)
 
 # --- RVL: the guarded way back -----------------------------------------------------------------------------------
 # REJECT means "refused": the person may not do this, now or ever.
@@ -852,4 +1034,152 @@ NO_ORIGINALS = error_code(
 )
 PROJECT_NOT_HERE = error_code(
     "RVL-034", _R, "The case belongs to another project.", "Name the project for which it was opened."
+)
+NOT_LOGGED_IN = error_code(
+    "RVL-040", _U, "You are not logged in at the identity provider, or the login is over.", "Run tarnhelm-reveal login."
+)
+TOKEN_REFUSED = error_code(
+    "RVL-041",
+    _R,
+    "The identity token is not one for this server, was not signed by its identity provider, or belongs to another login.",
+    "Log in again. If it goes on, compare issuer, audience and clocks on both sides.",
+)
+OTHER_SUBJECT = error_code(
+    "RVL-042",
+    _R,
+    "Who is logged in is not who signed.",
+    "Log in as yourself and sign with your own key.",
+)
+IDENTITY_AWAY = error_code(
+    "RVL-043",
+    _W,
+    "The identity provider cannot be reached or gives no usable answer.",
+    "Wait; nobody is let in unseen.",
+)
+LOGIN_FAILED = error_code(
+    "RVL-044",
+    _U,
+    "The identity provider did not let you in, or it took too long.",
+    "Try again; ask who runs the provider whether this client is registered there.",
+)
+REVEAL_AWAY = error_code(
+    "RVL-045",
+    _W,
+    "The reveal server cannot be reached, or it is busy.",
+    "Wait; look whether a case was spent before you ask again: tarnhelm-reveal case show.",
+)
+REVEAL_REQUEST = error_code(
+    "RVL-046", _U, "The request is not well formed, or too large.", "Use a tool of the server's version; ask for less."
+)
+REVEAL_FAILED = error_code(
+    "RVL-047", _R, "The reveal server failed at this request.", "Report this as a fault of the server."
+)
+NOT_LET_PASS = error_code(
+    "RVL-048",
+    _R,
+    "The vault waited {seconds} seconds for a second person to let the decryption pass.",
+    "Ask the approver to run tarnhelm-reveal case release; the case is not spent.",
+)
+OTHER_REQUEST = error_code(
+    "RVL-049",
+    _R,
+    "What waits in the vault is not a decryption for this case's project.",
+    "Let nothing pass; find out who asked for it.",
+)
+
+# --- STW: the life of a link ---------------------------------------------------------------------------------------
+
+ACT_UNKNOWN = error_code(
+    "STW-001",
+    _U,
+    "What the case is to do is not on file here, or is not what was signed.",
+    "Open the case anew on the machine where it shall be carried out.",
+)
+ACT_DONE = error_code("STW-002", _R, "The case was carried out already.", "A case is carried out once; open a new one.")
+BAD_PAIRS = error_code(
+    "STW-003",
+    _U,
+    "The list of merges has a fault in line {line}; nothing was taken over.",
+    "Mend the line: the guide describes the columns, and which HL7 messages are read.",
+)
+NOBODY_NAMED = error_code(
+    "STW-004",
+    _U,
+    "What was given names nobody in this project: a placeholder, or a surrogate that was not given out.",
+    "Compare it with the project; the entry is number {index}.",
+)
+SURROGATE_SHARED = error_code(
+    "STW-005",
+    _U,
+    "The surrogate stands for {count} people, because of a merge that was taken back.",
+    "Name the person by the original Patient ID, or by a surrogate Study Instance UID.",
+)
+OTHER_ARGUMENTS = error_code(
+    "STW-006", _R, "The case was opened for something else than what was given.", "Ask who opened it what was meant."
+)
+NOT_REWRAPPED = error_code(
+    "STW-007",
+    _U,
+    "There are still {count} records sealed with a version that would be closed.",
+    "Rewrap them first: tarnhelm-steward keys rewrap.",
+)
+BAD_ORDER_FILE = error_code(
+    "STW-008",
+    _U,
+    "The order or certificate was changed, is not whole, or is not signed by this key.",
+    "Give the file as it was written, and the key of the steward who wrote it.",
+)
+ENDS_DAMAGED = error_code(
+    "STW-009",
+    _R,
+    "The book of withdrawals and destructions does not hold from line {line} on.",
+    "Restore it from one of its copies; nothing is restored or served before.",
+)
+BAD_SHARE = error_code(
+    "STW-010",
+    _U,
+    "Share {index} of the recovery key cannot be read: a word is wrong or missing.",
+    "Compare it with the paper: the last words are a checksum over the others.",
+)
+SHARES_DO_NOT_FIT = error_code(
+    "STW-011",
+    _U,
+    "The shares are too few, or not all of one recovery key.",
+    "Bring {wanted} shares of the key whose fingerprint the backup shows.",
+)
+BACKUP_UNREADABLE = error_code(
+    "STW-012",
+    _U,
+    "The backup is not whole, was changed, or is sealed to another recovery key.",
+    "Compare its fingerprint with the recovery key's; take another copy.",
+)
+RESTORE_EXPOSED = error_code(
+    "STW-013",
+    _U,
+    "The server to restore into can be reached by others.",
+    "Let it listen on the loopback address alone until withdrawals and destructions were applied again.",
+)
+END_DOES_NOT_HOLD = error_code(
+    "STW-014",
+    _R,
+    "After the restore, {count} destroyed or withdrawn entries could still be used; they were not all ended again.",
+    "Keep the server closed; run tarnhelm-steward ends apply until it says that all hold.",
+)
+NOT_ON_THIS_BACKEND = error_code(
+    "STW-015",
+    _U,
+    "This is not done on this backend.",
+    "Keys of the local vault are not rotated and not rewrapped; a project of one machine is made with tarnhelm project.",
+)
+STILL_RESOLVABLE = error_code(
+    "STW-016",
+    _R,
+    "The project was destroyed and yet {count} ways to its keys or records still answer.",
+    "Keep everything closed and find out why; no certificate was written.",
+)
+BAD_RECOVERY_KEY = error_code(
+    "STW-017",
+    _U,
+    "There is no recovery key here, or one already, or its numbers are out of bounds (2 to 16 shares, 2 or more needed).",
+    "Make one with: tarnhelm-steward key recovery.",
 )

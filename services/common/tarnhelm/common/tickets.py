@@ -29,7 +29,7 @@ from tarnhelm.common.errors import TICKET_EXPIRED, TICKET_INVALID, TarnhelmError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["AdmissionTicket", "TicketIssuer", "TicketReader"]
+__all__ = ["LONGEST_LIFETIME_SECONDS", "SKEW_SECONDS", "AdmissionTicket", "TicketIssuer", "TicketReader"]
 
 _MAGIC: Final = b"TKT1"
 _PURPOSE: Final = b"tarnhelm ticket\x00"
@@ -39,6 +39,8 @@ _SIGNATURE: Final = 64
 _LONGEST: Final = 512
 #: Clocks of two machines may differ by this much.
 SKEW_SECONDS: Final = 30
+#: No gateway signs for longer; a ticket that is good for longer than this shows that a clock is wrong.
+LONGEST_LIFETIME_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class TicketIssuer:
     key
         Of the gateway, for tickets only.
     lifetime_seconds
-        How long a ticket is good for: longer than a stage may take, with its waiting.
+        How long a ticket is good for: longer than a stage may take, with its waiting; a day at most.
     clock
         Gives seconds since 1970.
     random
@@ -93,6 +95,8 @@ class TicketIssuer:
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
+        if not 0 < lifetime_seconds <= LONGEST_LIFETIME_SECONDS:
+            raise ValueError("lifetime of a ticket")
         self._key = key
         self._id = _key_id(key.public_key().public_bytes_raw())
         self._lifetime = lifetime_seconds
@@ -131,11 +135,15 @@ class TicketReader:
         Raises
         ------
         TarnhelmError
-            ``LNK-040`` where it is none, or not signed by a known gateway; ``LNK-041`` where it has expired.
+            ``LNK-040`` where it is none, not signed by a known gateway, or good for longer than any gateway
+            signs; ``LNK-041`` where it has expired.
         """
         found = self._parsed(ticket)
-        if found.expires + SKEW_SECONDS < self._clock():
+        now = self._clock()
+        if found.expires + SKEW_SECONDS < now:
             raise TarnhelmError(TICKET_EXPIRED)
+        if found.expires - SKEW_SECONDS > now + LONGEST_LIFETIME_SECONDS:
+            raise TarnhelmError(TICKET_INVALID)
         return found
 
     def _parsed(self, ticket: bytes) -> AdmissionTicket:

@@ -154,7 +154,8 @@ class Admission:
             self._again(known, source, Event.START)
         else:
             if known.state is State.RELEASED:
-                book.pair([source], known.output_path)
+                book.pair([source], known.output_path, book.first_outcome(known))
+                book.counts.gone += not os.path.lexists(book.parts.out / known.output_path)  # noqa: PTH110
             book.ended(source, "resumed" if known.source == digest else "duplicates")
 
     def _worth_another_try(self, known: ObjectRecord) -> bool:

@@ -14,6 +14,7 @@ from tarnhelm.gateway.record import ObjectRecord, State
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tarnhelm.common.stage import StageOutcome
     from tarnhelm.gateway.parts import Parts, Task
     from tarnhelm.gateway.sources import Source
 
@@ -40,6 +41,7 @@ class Book:
         self.abort: TarnhelmError | None = None
         """Why the run ends before its time."""
         self._pairs: list[tuple[str, str]] = []
+        self._owners: list[tuple[str, str]] = []
 
     # --- objects come and go ---------------------------------------------------------------------------
 
@@ -123,12 +125,24 @@ class Book:
 
     # --- the way back of paths -------------------------------------------------------------------------
 
-    def pair(self, sources: Iterable[Source], output_path: str) -> None:
-        """Remember where a release came from, until the next :meth:`seal`."""
-        self._pairs += [(f"{one.place}!{one.member}" if one.member else one.place, output_path) for one in sources]
+    def pair(self, sources: Iterable[Source], output_path: str, outcome: StageOutcome | None) -> None:
+        """Remember where a release came from, and whose it is, until the next :meth:`seal`."""
+        facts = outcome.facts if outcome is not None else None
+        owner = (facts.subject_id, facts.study_uid) if facts is not None else ("", "")
+        for one in sources:
+            self._pairs.append((f"{one.place}!{one.member}" if one.member else one.place, output_path))
+            self._owners.append(owner)
+
+    def first_outcome(self, record: ObjectRecord) -> StageOutcome | None:
+        """Give what the first stage said of an object that was released earlier, in this run or another."""
+        stored = (
+            self.parts.store.outcome(record.object_id, self.plan.stages[0], f"{record.plan_digest}{end}")
+            for end in ("", "+accepted")
+        )
+        return next((outcome for outcome in stored if outcome is not None and outcome.facts is not None), None)
 
     def seal(self) -> None:
-        """Seal what has gathered, in one record: sealing costs more per record than per path."""
+        """Seal what has gathered, together: sealing costs more per record than per path."""
         if self._pairs:
-            self.parts.seal_paths(self._pairs)
-            self._pairs = []
+            self.parts.seal_paths(self._pairs, self._owners)
+            self._pairs, self._owners = [], []

@@ -80,7 +80,7 @@ class Outgoing:
             return
         self._verified = []
         for task in batch:
-            book.pair([task.source, *task.also], task.record.output_path)
+            book.pair([task.source, *task.also], task.record.output_path, task.outcome)
             task.also.clear()
         book.seal()
         book.parts.flush_links()
@@ -138,5 +138,5 @@ class Outgoing:
             )
         )
         book.counts.released_bytes += size
-        book.pair(task.also, record.output_path)
+        book.pair(task.also, record.output_path, task.outcome)
         book.leave(task, "released", work_left=False)

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from tarnhelm.gateway.verdict import Judge, SignedVerdict
     from tarnhelm.gateway.workspace import Workspace
 
-__all__ = ["Parts", "PathPairs", "Task"]
+__all__ = ["Owners", "Parts", "PathPairs", "Task"]
 
 PathPairs = Sequence[tuple[str, str]]
 """(original path, released path)."""
+Owners = Sequence[tuple[str, str]]
+"""Of each pair the surrogates of its object: Patient ID and Study Instance UID, empty where not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Parts:
     out
         The destination.
     seal_paths
-        Keeps (original path, released path) as part of the way back; called before the release is recorded.
+        Keeps (original path, released path) with their owners as part of the way back; called before the release is
+        recorded.
     flush_links
         Returns when every link assigned so far is durable; called before anything is released.
     """
@@ -55,7 +58,7 @@ class Parts:
     workspace: Workspace
     out: Path
     dispatcher: Dispatcher
-    seal_paths: Callable[[PathPairs], None] = lambda _pairs: None
+    seal_paths: Callable[[PathPairs, Owners], None] = lambda _pairs, _owners: None
     flush_links: Callable[[], None] = lambda: None
     tick: Callable[[RunCounts], None] = lambda _counts: None
     log: EventLog = field(default_factory=lambda: EventLog(None, time.time))

@@ -64,6 +64,8 @@ class RunCounts:
     waiting: int = 0
     integrity: int = 0
     released_bytes: int = 0
+    gone: int = 0
+    """Of the resumed ones: released, and no longer in OUT."""
     codes: Counter[str] = field(default_factory=Counter)
 
     @property

@@ -125,7 +125,7 @@ class _Disk:
     """
 
     def __init__(self, folder: str) -> None:
-        library = ctypes.CDLL(None, use_errno=True)
+        library = _library()
         self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self._syncfs = getattr(library, "syncfs", None)
         self._renameat2 = getattr(library, "renameat2", None)
@@ -165,6 +165,12 @@ class _Disk:
     def close(self) -> None:
         """Let the folder go."""
         os.close(self._fd)
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    """The C library, opened once: each opening makes a class that only the collector of cycles can free."""
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def _unchanged(delivery: Delivery) -> bool:

@@ -114,13 +114,15 @@ class SourceWalk:
         files = total = 0
         for _, status in self._files():
             files += 1
-            total += status.st_size
+            total += status.st_size if status is not None else 0
         return files, total
 
     def __iter__(self) -> Iterator[Source]:
         for place, status in self._files():
             path = Path(place)
-            if is_archive(path):
+            if status is None:
+                yield Source(path, place, "", 0, 0, error=TarnhelmError(errors.UNREADABLE))
+            elif is_archive(path):
                 yield from self._entries(path, place, "", status.st_size, status.st_mtime_ns, 1)
             else:
                 yield Source(path, place, "", status.st_size, status.st_mtime_ns)
@@ -143,14 +145,15 @@ class SourceWalk:
 
     # --- folders ---------------------------------------------------------------------------------------
 
-    def _files(self) -> Iterator[tuple[str, os.stat_result]]:
+    def _files(self) -> Iterator[tuple[str, os.stat_result | None]]:
+        """Files; without a status what cannot be looked at, a folder among them: it shall not be passed over in silence."""
         for root in self._roots:
             if root.is_dir():
                 yield from self._folder(str(root))
             else:
                 yield str(root), root.stat()
 
-    def _folder(self, root: str) -> Iterator[tuple[str, os.stat_result]]:
+    def _folder(self, root: str) -> Iterator[tuple[str, os.stat_result | None]]:
         waiting = [root]
         while waiting:
             folder = waiting.pop()
@@ -159,6 +162,7 @@ class SourceWalk:
                 with os.scandir(folder) as entries:
                     listed = sorted(entries, key=lambda entry: entry.name)
             except OSError:
+                yield folder, None
                 continue
             for entry in listed:
                 try:
@@ -166,7 +170,10 @@ class SourceWalk:
                         below.append(entry.path)
                         continue
                     status = entry.stat()
+                except FileNotFoundError:  # a link that leads nowhere, or a file that has gone
+                    continue
                 except OSError:
+                    yield entry.path, None
                     continue
                 if stat.S_ISREG(status.st_mode):
                     yield entry.path, status

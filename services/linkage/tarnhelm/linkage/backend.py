@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from tarnhelm.common.errors import VAULT_SETTINGS, TarnhelmError
+from tarnhelm.common.errors import ASSIGN_SETTINGS, PROJECT_UNKNOWN, VAULT_SETTINGS, TarnhelmError
 from tarnhelm.linkage.core.assign import LocalAssigner
 from tarnhelm.linkage.desk import OpenProject
 from tarnhelm.linkage.local import LocalLinkage
@@ -15,10 +17,13 @@ from tarnhelm.linkage.vaults.transit_names import MOUNT
 if TYPE_CHECKING:
     import argparse
 
-    from tarnhelm.linkage.core.projects import Projects
+    from tarnhelm.linkage.core.postgres import Database
+    from tarnhelm.linkage.core.projects import Project, Projects
     from tarnhelm.linkage.vaults.login import Login
 
-__all__ = ["Backend", "BackendSettings", "add_arguments", "open_backend", "settings_from"]
+__all__ = ["Backend", "BackendSettings", "add_arguments", "open_backend", "read_address", "settings_from"]
+
+_LONGEST_ADDRESS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +52,18 @@ class BackendSettings:
 
 
 class Backend(Protocol):
-    """Gives what a desk needs for a project."""
+    """Gives what a desk needs: implements :class:`~tarnhelm.linkage.desk.Source` besides."""
 
-    @property
-    def projects(self) -> Projects:
-        """The projects."""
+    def look(self, project: str) -> Project:
+        """Give a project by its opaque id; LNK-001 for an unknown one."""
         ...
 
-    def open_project(self, project: str) -> OpenProject:
-        """Open a project by its opaque id; LNK-001 for an unknown one."""
+    def open_project(self, project: Project) -> OpenProject:
+        """Open a project."""
         ...
 
     def health(self) -> None:
-        """Raise LNK-007 where the vault cannot serve."""
+        """Raise LNK-007, LNK-008, LNK-030 (RETRY) where vault or database cannot serve; others where they never will."""
         ...
 
     def close(self) -> None:
@@ -73,15 +77,14 @@ class LocalBackend:
     def __init__(self, state_directory: Path) -> None:
         self._linkage = LocalLinkage(state_directory)
 
-    @property
-    def projects(self) -> Projects:
-        """The projects."""
-        return self._linkage.projects
+    def look(self, project: str) -> Project:
+        """See :class:`Backend`."""
+        return _by_id(self._linkage.projects, project)
 
-    def open_project(self, project: str) -> OpenProject:
-        """Open a project."""
-        assigner = self._linkage.assigner(project)
-        return OpenProject(assigner, assigner.ledger)
+    def open_project(self, project: Project) -> OpenProject:
+        """See :class:`Backend`."""
+        assigner = self._linkage.assigner(project.id)
+        return OpenProject(project, assigner, assigner.ledger)
 
     def health(self) -> None:
         """Check the key directory."""
@@ -92,42 +95,68 @@ class LocalBackend:
 
 
 class ServerBackend:
-    """A vault server and a PostgreSQL database."""
+    """A vault server and a PostgreSQL database; neither needs to be there at the start.
 
-    def __init__(self, settings: BackendSettings, login: Login, database_file: Path) -> None:
-        from tarnhelm.linkage.core.postgres import Database  # noqa: PLC0415 - the extra of servers
-        from tarnhelm.linkage.core.projects_postgres import PostgresProjects  # noqa: PLC0415
-        from tarnhelm.linkage.vaults.login import read_secret  # noqa: PLC0415
-        from tarnhelm.linkage.vaults.session import VaultServer, VaultSession  # noqa: PLC0415
+    Parameters
+    ----------
+    settings
+        Where the vault is.
+    login
+        As whom.
+    address
+        Of the database, as libpq takes it.
+    """
+
+    def __init__(self, settings: BackendSettings, login: Login, address: str) -> None:
+        from tarnhelm.linkage.vaults.session import VaultServer, VaultSession  # noqa: PLC0415 - the extra of servers
         from tarnhelm.linkage.vaults.transit import TransitVault  # noqa: PLC0415
 
         server = VaultServer(settings.vault_address, settings.vault_ca_file, settings.vault_namespace)
         self._session = VaultSession(server, login)
         self._vault = TransitVault(self._session, mount=settings.vault_mount)
-        self._database = Database(read_secret(database_file, private=True))
-        self._projects = PostgresProjects(self._database)
+        self._address = address
+        self._lock = threading.Lock()
+        self._database: Database | None = None
 
-    @property
-    def projects(self) -> Projects:
-        """The projects."""
-        return self._projects
+    def look(self, project: str) -> Project:
+        """See :class:`Backend`."""
+        from tarnhelm.linkage.core.projects_postgres import PostgresProjects  # noqa: PLC0415
 
-    def open_project(self, project: str) -> OpenProject:
-        """Open a project."""
+        return _by_id(PostgresProjects(self._connected()), project)
+
+    def open_project(self, project: Project) -> OpenProject:
+        """See :class:`Backend`."""
         from tarnhelm.linkage.core.ledger_postgres import PostgresLedger  # noqa: PLC0415
 
-        found = self._projects.get(project)
-        ledger = PostgresLedger(self._database, found.id)
-        return OpenProject(LocalAssigner(found, self._vault, ledger), ledger)
+        ledger = PostgresLedger(self._connected(), project.id)
+        return OpenProject(project, LocalAssigner(project, self._vault, ledger), ledger)
 
     def health(self) -> None:
-        """Ask the vault server."""
+        """Ask the vault server, then the database."""
         self._vault.health()
+        self._connected().use(lambda connection: connection.execute("SELECT 1"))
 
     def close(self) -> None:
         """Close session and pool."""
         self._session.close()
-        self._database.close()
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+
+    def _connected(self) -> Database:
+        from tarnhelm.linkage.core.postgres import Database  # noqa: PLC0415
+
+        with self._lock:
+            if self._database is None:
+                self._database = Database(self._address)
+            return self._database
+
+
+def _by_id(projects: Projects, opaque: str) -> Project:
+    found = projects.get(opaque)
+    if found.id != opaque:  # a label, which tickets do not name
+        raise TarnhelmError(PROJECT_UNKNOWN)
+    return found
 
 
 def open_backend(settings: BackendSettings) -> Backend:
@@ -136,13 +165,33 @@ def open_backend(settings: BackendSettings) -> Backend:
     Raises
     ------
     TarnhelmError
-        LNK-031 where the settings do not fit together; LNK-008, LNK-012, LNK-023 from the database.
+        LNK-031 where the settings do not fit together, LNK-048 from :func:`read_address`.
     """
     if settings.state_directory is not None and not settings.vault_address:
         return LocalBackend(settings.state_directory)
     if settings.state_directory is None and settings.login is not None and settings.database_file is not None:
-        return ServerBackend(settings, settings.login, settings.database_file)
+        return ServerBackend(settings, settings.login, read_address(settings.database_file))
     raise TarnhelmError(VAULT_SETTINGS)
+
+
+def read_address(path: Path) -> str:
+    """Read the one line of a file that holds a database's address.
+
+    Raises
+    ------
+    TarnhelmError
+        LNK-048 where everybody could read the file, or it holds no address.
+    """
+    try:
+        with path.open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            lines = stream.read(_LONGEST_ADDRESS).decode("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError):
+        raise TarnhelmError(ASSIGN_SETTINGS) from None
+    address = lines[0].strip()
+    if mode & 0o007 or not address or any(lines[1:]):
+        raise TarnhelmError(ASSIGN_SETTINGS)
+    return address
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

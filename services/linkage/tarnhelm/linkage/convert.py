@@ -8,6 +8,7 @@ from tarnhelm.v1 import linkage_pb2 as pb
 
 from tarnhelm.common.assign import AssignReply, AssignRequest, ValueKind, ValueQuery
 from tarnhelm.common.errors import ASSIGN_REQUEST, TarnhelmError
+from tarnhelm.linkage.core.derive import text_bytes
 
 __all__ = ["request_of", "response_of"]
 
@@ -19,10 +20,10 @@ _KINDS: Final = {
 WAY_BACK_KINDS: Final = frozenset(
     {"patient_id", "issuer", "patient_name", "birth_date", "other_id", "study_uid", "accession_number", "study_date"}
 )
-#: Bounds of one question. A UID has 64 characters (PS3.5 §6.2); a value out of a header seldom more than 64.
+#: Bounds of one question. Valid values of these attributes have 64 characters (PS3.5, 6.2); files hold longer ones.
 _MOST_UIDS: Final = 20_000
 _MOST_VALUES: Final = 2_000
-_LONGEST_UID: Final = 64
+_LONGEST_DOMAIN: Final = 64
 _LONGEST_VALUE: Final = 4_096
 
 
@@ -33,16 +34,12 @@ def request_of(data: bytes) -> AssignRequest:
         query.ParseFromString(data)
     except Exception:  # noqa: BLE001 - protobuf's own errors differ between its implementations and quote bytes
         raise TarnhelmError(ASSIGN_REQUEST) from None
-    texts = [query.patient_id, query.issuer, query.study_uid, query.sex]
-    texts += [value.value for value in query.values]
-    texts += [value.value for value in query.way_back]
     if (
         len(query.uids) > _MOST_UIDS
         or len(query.values) + len(query.way_back) > _MOST_VALUES
-        or any(len(uid) > _LONGEST_UID or not uid for uid in query.uids)
-        or any(len(text) > _LONGEST_VALUE for text in texts)
-        or any(value.kind not in _KINDS or len(value.domain) > _LONGEST_UID for value in query.values)
+        or any(value.kind not in _KINDS or len(value.domain) > _LONGEST_DOMAIN for value in query.values)
         or any(value.kind not in WAY_BACK_KINDS for value in query.way_back)
+        or (len(data) > _LONGEST_VALUE and _longest(query) > _LONGEST_VALUE)
     ):
         raise TarnhelmError(ASSIGN_REQUEST)
     try:
@@ -59,6 +56,13 @@ def request_of(data: bytes) -> AssignRequest:
         raise TarnhelmError(ASSIGN_REQUEST) from None
 
 
+def _longest(query: pb.AssignQuery) -> int:
+    texts = [query.patient_id, query.issuer, query.study_uid, query.sex, *query.uids]
+    texts += [value.value for value in query.values]
+    texts += [value.value for value in query.way_back]
+    return max(map(len, texts))
+
+
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogatepass")
 
@@ -71,7 +75,7 @@ def response_of(request: AssignRequest, reply: AssignReply) -> pb.AssignResponse
         date_offset_days=reply.date_offset_days,
         sex=reply.sex,
         uids=[reply.uids[uid] for uid in request.uids],
-        values=reply.values,
+        values=map(text_bytes, reply.values),
         issuer=reply.issuer,
         placeholder_subject=reply.placeholder_subject,
         revision=reply.revision,

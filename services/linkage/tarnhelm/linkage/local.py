@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common.errors import (
     BAD_CUSTODIAN_KEY,
@@ -13,7 +13,7 @@ from tarnhelm.common.errors import (
     PROJECT_DESTROYED,
     TarnhelmError,
 )
-from tarnhelm.linkage.core.assign import LocalAssigner
+from tarnhelm.linkage.core.assign import CacheSizes, LocalAssigner
 from tarnhelm.linkage.core.identities import Identities
 from tarnhelm.linkage.core.ledger_sqlite import SqliteLedger
 from tarnhelm.linkage.core.private_files import erase, private_directory
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tarnhelm.linkage.core.ledger import SealedRecord
 
 __all__ = ["LocalLinkage", "open_assigner"]
+
+#: A run meets a patient's files together; what it remembers of earlier ones shall not grow beside the work.
+_ONE_RUN: Final = CacheSizes(subjects=1024, uids=2048, values=1024, recorded=1024)
 
 
 class LocalLinkage:
@@ -62,7 +65,7 @@ class LocalLinkage:
         if wanted and not hmac.compare_digest(wanted, self.vault.recipient(project.id)):
             # Somebody exchanged the key file: links would be sealed to another reader.
             raise TarnhelmError(BAD_CUSTODIAN_KEY)
-        return LocalAssigner(project, self.vault, self._ledger(project))
+        return LocalAssigner(project, self.vault, self._ledger(project), caches=_ONE_RUN)
 
     def ledger(self, label: str) -> SqliteLedger:
         """Open a project's ledger, for the life of its links; whoever opens it closes it."""

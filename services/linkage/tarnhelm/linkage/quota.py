@@ -2,7 +2,8 @@
 
 A pod that was taken over holds real tickets, and could spend each on a guess instead of on the object it is for. Then
 nearly every question names a new subject, while a hospital's objects come by the series. So distinct subjects of the
-last hour are bounded, and compared with the objects that were asked for.
+last hour are bounded, and compared with the objects that were asked for. Whoever is asked for is counted before he is
+looked up: the withdrawn and those who are not on a list are guesses too.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
     from tarnhelm.common.events import EventLog
 
-__all__ = ["QuotaSettings", "SubjectQuota"]
+__all__ = ["ASSIGN_ALARM", "QuotaSettings", "SubjectQuota"]
 
 ASSIGN_ALARM = event_kind(310, "assign-alarm", "project", "reason", "subjects", "objects")
 
 _HOUR: Final = 3600.0
+_SLICE: Final = 60.0
 _BETWEEN_ALARMS: Final = 600.0
 
 
@@ -48,7 +50,9 @@ class QuotaSettings:
 
 
 class SubjectQuota:
-    """Counts for one project. Not thread-safe: one thread answers.
+    """Counts for one project. One thread counts; others may look at :attr:`subjects`.
+
+    Memory is bounded by the quota: subjects are kept as keyed digests, objects as a number for each minute.
 
     Parameters
     ----------
@@ -74,23 +78,39 @@ class SubjectQuota:
         self._settings = settings
         self._events = events
         self._monotonic = monotonic
-        self._subjects: OrderedDict[str, float] = OrderedDict()
-        self._objects: deque[float] = deque()
+        self._subjects: OrderedDict[bytes, float] = OrderedDict()
+        self._minutes: deque[list[float]] = deque()  # each [when it began, objects]
+        self._objects = 0
         self._alarmed: dict[str, float] = {}
 
-    def count(self, subject: str) -> None:
-        """Count one answer before it is given; LNK-043 where the subject is one too many."""
+    @property
+    def subjects(self) -> int:
+        """Distinct subjects of the last hour, as of the last question."""
+        return len(self._subjects)
+
+    def admit(self, subject: bytes) -> None:
+        """Count one question before it is answered; LNK-043 where its subject is one too many.
+
+        Parameters
+        ----------
+        subject
+            Names the subject as the object does, keyed; empty for an object that names none.
+        """
         now = self._monotonic()
         self._forget(now - _HOUR)
-        if subject not in self._subjects and len(self._subjects) >= self._settings.subjects_per_hour:
+        if subject and subject not in self._subjects and len(self._subjects) >= self._settings.subjects_per_hour:
             self.alarm("quota")
             raise TarnhelmError(ASSIGN_QUOTA, limit=self._settings.subjects_per_hour)
-        self._subjects[subject] = now
-        self._subjects.move_to_end(subject)
-        self._objects.append(now)
+        if subject:
+            self._subjects[subject] = now
+            self._subjects.move_to_end(subject)
+        if not self._minutes or now - self._minutes[-1][0] >= _SLICE:
+            self._minutes.append([now, 0])
+        self._minutes[-1][1] += 1
+        self._objects += 1
         if (
-            len(self._objects) >= self._settings.alarm_objects
-            and len(self._subjects) > self._settings.alarm_share * len(self._objects)
+            self._objects >= self._settings.alarm_objects
+            and len(self._subjects) > self._settings.alarm_share * self._objects
         ):  # fmt: skip
             self.alarm("share")
 
@@ -104,11 +124,11 @@ class SubjectQuota:
                 project=self._project,
                 reason=reason,
                 subjects=len(self._subjects),
-                objects=len(self._objects),
+                objects=self._objects,
             )
 
     def _forget(self, before: float) -> None:
-        while self._objects and self._objects[0] < before:
-            self._objects.popleft()
+        while self._minutes and self._minutes[0][0] < before:
+            self._objects -= int(self._minutes.popleft()[1])
         while self._subjects and next(iter(self._subjects.values())) < before:
             self._subjects.popitem(last=False)

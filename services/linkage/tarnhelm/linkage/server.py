@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import resource
 import sys
 import time
 from pathlib import Path
@@ -16,13 +18,15 @@ from typing import TYPE_CHECKING, Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from prometheus_client import Gauge
 from tarnhelm.v1 import linkage_pb2_grpc
 
 from tarnhelm.common import serve
-from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.common.errors import ASSIGN_FAILED, ASSIGN_REQUEST, Disposition, TarnhelmError
 from tarnhelm.common.events import EventLog
 from tarnhelm.common.tickets import TicketReader
 from tarnhelm.linkage import backend as backends
+from tarnhelm.linkage.availability import Availability
 from tarnhelm.linkage.desk import Desk
 from tarnhelm.linkage.quota import QuotaSettings
 from tarnhelm.linkage.service import AssignService
@@ -32,9 +36,10 @@ if TYPE_CHECKING:
 
     from tarnhelm.linkage.backend import Backend
 
-__all__ = ["assign_service", "main", "read_ticket_key"]
+__all__ = ["NAME", "assign_service", "main", "read_ticket_key"]
 
 NAME: Final = "tarnhelm.v1.AssignService"
+_FAULTS: Final = serve.Faults(malformed=ASSIGN_REQUEST, failed=ASSIGN_FAILED)
 
 
 def read_ticket_key(path: Path) -> bytes:
@@ -42,24 +47,46 @@ def read_ticket_key(path: Path) -> bytes:
     try:
         key = load_pem_public_key(path.read_bytes())
     except (ValueError, UnsupportedAlgorithm):
-        raise ValueError("ticket key") from None
+        key = None
     if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("ticket key")  # noqa: TRY004 - a file's content, not a caller's type
+        raise ValueError("a ticket key is an Ed25519 public key in PEM")  # noqa: TRY004 - a file's content, not a caller's type
     return key.public_bytes_raw()
 
 
-def assign_service(backend: Backend, tickets: TicketReader, quota: QuotaSettings, events: EventLog) -> serve.Service:
-    """Make the service, its desk open."""
-    desk = Desk(backend.open_project, quota, events)
+def assign_service(
+    backend: Backend, tickets: TicketReader, quota: QuotaSettings, events: EventLog, metrics: serve.CallMetrics
+) -> serve.Service:
+    """Make the service, its desk open.
+
+    Raises
+    ------
+    TarnhelmError
+        What keeps the backend from ever serving; one that is away for a while is none.
+    """
+    availability = Availability(backend.health, events)
+    desk = Desk(backend, quota, events, availability)
+    gauges = (
+        ("tarnhelm_assign_subjects_last_hour", "Distinct subjects that were asked for.", lambda: desk.subjects),
+        ("tarnhelm_assign_waiting", "Questions that nobody works on yet.", lambda: desk.waiting),
+        ("tarnhelm_assign_available", "1 where vault and ledger serve.", availability.serving),
+    )
+    for name, text, value in gauges:
+        Gauge(name, text, registry=metrics.registry).set_function(value)
+    availability.open()
     desk.open()
 
     def close() -> None:
         desk.close()
+        availability.close()
         backend.close()
 
     service = AssignService(desk, tickets)
     return serve.Service(
-        NAME, lambda server: linkage_pb2_grpc.add_AssignServiceServicer_to_server(service, server), close
+        NAME,
+        lambda server: linkage_pb2_grpc.add_AssignServiceServicer_to_server(service, server),
+        close,
+        faults=_FAULTS,
+        serving=availability.serving,
     )
 
 
@@ -67,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tarnhelm.linkage.server",
         description="Give surrogates for admitted objects, and write the way back that it cannot read.",
-        epilog="One machine: --state DIR --ticket-key-file gateway.pem. A hospital: see the guide to the vault.",
+        epilog="One machine: --state DIR --ticket-key-file gateway.pem. A hospital: see the guide to the assign server.",
     )
     backends.add_arguments(parser)
     group = parser.add_argument_group("admission")
@@ -88,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server until SIGTERM or SIGINT; 2 for settings that cannot be used, 4 where a dependency is down."""
+    """Run the server until SIGTERM or SIGINT; 2 for settings that cannot be used."""
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.subjects_per_hour < 1 or not 0 < given.alarm_share <= 1:
@@ -96,24 +123,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = serve.settings_from(given, NAME)
         tickets = TicketReader([read_ticket_key(path) for path in given.ticket_key_file])
+    except ValueError as error:
+        parser.error(str(error))
+    except OSError:
+        parser.error("a key or certificate file cannot be read")
+    if settings.client_ca_file is None and not serve.is_loopback(settings.listen):
+        # Whoever reaches it may spend the tickets he finds: off this machine callers show who they are.
+        parser.error("off this machine a client authority is needed (--client-ca-file)")
+    _keep_memory_here()
+    quota = QuotaSettings(given.subjects_per_hour, given.alarm_share)
+    try:
         backend = backends.open_backend(backends.settings_from(given))
-    except (OSError, ValueError) as error:
-        parser.error(str(error) if isinstance(error, ValueError) else "a key or certificate file cannot be read")
+        asyncio.run(_serve(settings, backend, tickets, quota))
     except TarnhelmError as error:
         print(f"assign: {error.code} {error.safe_message} {error.kind.remedy}", file=sys.stderr)  # noqa: T201
-        return 4 if error.disposition.value == "retry" else 2
-    quota = QuotaSettings(given.subjects_per_hour, given.alarm_share)
-    events = EventLog(sys.stderr, time.time)
-    try:
-        asyncio.run(serve.serve(settings, assign_service(backend, tickets, quota, events), started=_started))
-    except (OSError, ValueError):
-        print("assign: a certificate or the address cannot be used", file=sys.stderr)  # noqa: T201
+        return 4 if error.disposition is Disposition.RETRY else 2
+    except OSError:
+        print("assign: a certificate or an address cannot be used", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 
 
-def _started(port: int) -> None:
-    print(f"assign: listening on port {port}", file=sys.stderr, flush=True)  # noqa: T201 - the line operators wait for
+async def _serve(settings: serve.ServerSettings, backend: Backend, tickets: TicketReader, quota: QuotaSettings) -> None:
+    metrics = serve.CallMetrics()
+    service = assign_service(backend, tickets, quota, EventLog(sys.stderr, time.time), metrics)
+    await serve.serve(settings, service, started=_started, metrics=metrics)
+
+
+def _started(running: serve.Running) -> None:
+    metrics = f", metrics on port {running.metrics.port}" if running.metrics else ""
+    print(f"assign: listening on port {running.port}{metrics}", file=sys.stderr, flush=True)  # noqa: T201 - operators wait for it
+
+
+def _keep_memory_here() -> None:
+    """Write no memory to disk when the process dies, and no library's free text to the log."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 if __name__ == "__main__":

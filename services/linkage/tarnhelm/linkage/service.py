@@ -34,7 +34,9 @@ class AssignService(linkage_pb2_grpc.AssignServiceServicer):
 
     async def Assign(self, request: pb.AssignRequest, context: Any) -> pb.AssignResponse:  # noqa: ARG002, N802
         """Answer one object's question; see the definition of the protocol."""
+        # The ticket comes first: who has none learns nothing of how a question is read.
         ticket = self._tickets.read(request.ticket)
-        asked = request_of(request.query)
-        digest = hashlib.sha256(request.query).digest()
-        return response_of(asked, await self._desk.ask(Question(ticket, digest, asked)))
+        query = request.query
+        asked = request_of(query)
+        answer = await self._desk.ask(Question(ticket, hashlib.sha256(query).digest(), asked))
+        return response_of(asked, answer)

@@ -105,6 +105,30 @@ class LocalReveal:
             audit.head()
         return settings
 
+    def found_replica(
+        self, writer: str, root: str, *, anchors: Sequence[str] = (), syslog: Sequence[str] = ()
+    ) -> bytes:
+        """Make the directory of another replica, which shares register and cases; give its writer's public key.
+
+        An admin has to enrol the writer before the replica serves.
+
+        Raises
+        ------
+        TarnhelmError
+            RVL-028 where there is one already, RVL-031 where a name or the root is not valid.
+        """
+        folder = private_directory(private_directory(self._state) / "reveal")
+        if (folder / _SETTINGS).exists():
+            raise TarnhelmError(REVEAL_EXISTS)
+        settings = RevealSettings(root, writer, anchors=tuple(anchors), syslog=tuple(syslog))
+        text = settings_text(settings)
+        parse_settings(text)
+        key = Ed25519PrivateKey.from_private_bytes(self.random(32))
+        private_directory(folder / "audit")
+        write_private(folder / "audit" / f"{writer}.key", key.private_bytes_raw(), replace=True)
+        write_private(folder / _SETTINGS, text, replace=False)
+        return key.public_key().public_bytes_raw()
+
     # --- parts -----------------------------------------------------------------------------------------------
 
     def settings(self) -> RevealSettings:
@@ -118,22 +142,28 @@ class LocalReveal:
         """Give the register's file."""
         return RegisterFile(self.folder / "people.jsonl", root=self.settings().root)
 
-    @contextmanager
-    def audit(self, settings: RevealSettings | None = None) -> Iterator[Audit]:
-        """Hold the audit, and compare the register with what the audit knows of it."""
-        chosen = settings or self.settings()
-        folder = self.folder / "audit"
-        raw = read_private(folder / f"{chosen.writer}.key")
+    def writer_key(self) -> Ed25519PrivateKey:
+        """Read the key with which this machine's audit is signed; LNK-010 where it has none."""
+        raw = read_private(self.folder / "audit" / f"{self.settings().writer}.key")
         if raw is None or len(raw) != 32:
             raise TarnhelmError(KEY_MISSING, epoch=0)
-        register = RegisterFile(self.folder / "people.jsonl", root=chosen.root).load()
+        return Ed25519PrivateKey.from_private_bytes(raw)
+
+    @contextmanager
+    def audit(self, settings: RevealSettings | None = None, *, register: Register | None = None) -> Iterator[Audit]:
+        """Hold the audit, and compare the register (this machine's, if none is given) with what the audit knows of it."""
+        chosen = settings or self.settings()
+        folder = self.folder / "audit"
+        key = self.writer_key()
+        if register is None:
+            register = RegisterFile(self.folder / "people.jsonl", root=chosen.root).load()
         anchors = [anchor_of(text) for text in chosen.anchors]
         sinks = [Syslog(SyslogAddress.parse(text)) for text in chosen.syslog]
         try:
             with Audit(
                 folder,
                 chosen.writer,
-                Ed25519PrivateKey.from_private_bytes(raw),
+                key,
                 clock=self.clock,
                 anchors=anchors,
                 sinks=sinks,

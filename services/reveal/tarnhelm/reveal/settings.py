@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 
     from tarnhelm.reveal.core.audit.anchors import Anchor
 
-__all__ = ["RevealSettings", "anchor_of", "parse_settings", "settings_text"]
+__all__ = ["RevealSettings", "anchor_of", "parse_settings", "read_secret_line", "settings_text"]
 
 _FORMAT: Final = 1
+_DATABASE: Final = "postgresql-file:"
 _ROOT: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WRITER: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}", re.ASCII)
+_LONGEST_SECRET: Final = 8192
 T = TypeVar("T")
 
 
@@ -38,7 +41,8 @@ class RevealSettings:
     writer
         Name of this machine's audit.
     anchors
-        Directories (absolute) or log servers (``tls://host:6514?ca=FILE``) that keep the audit's heads.
+        Directories (absolute), databases (``postgresql-file:FILE``, which holds the address) or log servers
+        (``tls://host:6514?ca=FILE``) that keep the audit's heads.
     syslog
         Log servers that get every line.
     limits, audit
@@ -89,7 +93,7 @@ root = {_quoted(settings.root)}
 
 [audit]
 writer = {_quoted(settings.writer)}
-# Who keeps the signed heads. Name a place in other hands: a share, or a log server.
+# Who keeps the signed heads. Name a place in other hands: a share, another database, or a log server.
 anchors = [{", ".join(map(_quoted, settings.anchors))}]
 # Log servers that get every line: udp://host:514, tcp://host:601, tls://host:6514?ca=FILE, unix:///dev/log
 syslog = [{", ".join(map(_quoted, settings.syslog))}]
@@ -98,10 +102,31 @@ syslog = [{", ".join(map(_quoted, settings.syslog))}]
 
 
 def anchor_of(text: str) -> Anchor:
-    """Make an anchor of its address: an absolute directory, or a log server; RVL-031."""
+    """Make an anchor of its address: an absolute directory, a database (``postgresql-file:FILE``), a log server; RVL-031.
+
+    The address of a database is a secret, so it stands in a file.
+    """
     if text.startswith("/"):
         return DirectoryAnchor(Path(text))
+    if text.startswith(_DATABASE):
+        from tarnhelm.reveal.core.audit.anchors_postgres import PostgresAnchor  # noqa: PLC0415 - not needed elsewhere
+
+        return PostgresAnchor(read_secret_line(Path(text.removeprefix(_DATABASE))))
     return Syslog(SyslogAddress.parse(text))
+
+
+def read_secret_line(path: Path) -> str:
+    """Give the one line that a file holds, for example the address of a database; RVL-031 where everybody could read it."""
+    try:
+        with path.open("rb") as stream:
+            shared = os.fstat(stream.fileno()).st_mode & 0o007
+            content = stream.read(_LONGEST_SECRET + 1)
+        found = content.decode("utf-8").strip()
+    except (OSError, ValueError):
+        raise TarnhelmError(BAD_REVEAL_SETTINGS, line=0) from None
+    if shared or len(content) > _LONGEST_SECRET or not found or "\n" in found:
+        raise TarnhelmError(BAD_REVEAL_SETTINGS, line=0)
+    return found
 
 
 def _of(kind: type[T], table: Mapping[str, Any]) -> T:

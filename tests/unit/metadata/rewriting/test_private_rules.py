@@ -113,6 +113,81 @@ def test_a_kept_block_inside_a_sequence_stays_too(released):
     assert findings == []
 
 
+def nested(depth, **values):
+    """A data set with the same item at the given depth of Referenced Image Sequence, and the private block in it."""
+    ds = chest_ct()
+    at = ds
+    for _ in range(depth):
+        item = type(ds)()
+        at.ReferencedImageSequence = [item]
+        at = item
+    for name, value in values.items():
+        setattr(at, name, value)
+    at.private_block(0x0029, "ACME CSA", create=True).add_new(0x01, "LO", "inside")
+    return ds
+
+
+PATHS = [
+    # rule, depth of the item, whether private attribute and comment stay there
+    ('KEEP ReferencedImageSequence/(0029,"ACME CSA",01)', 1, True),
+    ('KEEP ReferencedImageSequence/(0029,"ACME CSA",01)', 2, True),
+    ('KEEP /ReferencedImageSequence/(0029,"ACME CSA",01)', 1, True),
+    ('KEEP /ReferencedImageSequence/(0029,"ACME CSA",01)', 2, False),
+    ('KEEP /ReferencedImageSequence/*/(0029,"ACME CSA",01)', 2, True),
+    ('KEEP /ReferencedImageSequence/**/(0029,"ACME CSA",*)', 3, True),
+    ("KEEP ReferencedImageSequence/(0029,10xx)", 2, True),
+]
+
+
+@pytest.mark.parametrize(("rule", "depth", "stays"), PATHS)
+def test_a_path_to_a_private_attribute_means_the_same_to_cleaner_and_witness(released, rule, depth, stays):
+    left, findings = released(rule, nested(depth))
+    assert list(left.values()) == (["inside"] if stays else [])
+    assert findings == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "depth", "stays"),
+    [
+        ("KEEP ReferencedImageSequence/OperatorsName", 1, True),
+        ("KEEP ReferencedImageSequence/OperatorsName", 2, True),
+        ("KEEP /ReferencedImageSequence/OperatorsName", 1, True),
+        ("KEEP /ReferencedImageSequence/OperatorsName", 2, False),
+        ("KEEP ReferencedImageSequence/**/OperatorsName", 3, True),
+        ("KEEP /OperatorsName", 0, True),
+        ("KEEP /OperatorsName", 1, False),
+        ("KEEP ReferencedImageSequence/*", 1, True),
+    ],
+)
+def test_a_path_to_a_name_means_the_same_to_cleaner_and_witness(cleaner, rule, depth, stays):
+    data = file_bytes(nested(depth, OperatorsName="Okonjo^Beatrice"))
+    settings = MetadataConfig(recipe_text=HEADER + "KEEP ReferencedImageSequence\n" + rule)
+    clean = cleaner(settings.recipe_text)(data)
+    assert (clean.holds("Okonjo") != []) == stays
+    policy = Policy.from_json(json.dumps(dict(compile_plan(settings).policy)))
+    assert Witness(policy, Ed25519PrivateKey.generate()).judge(data, clean.data, "object").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("told", "depth"),
+    [
+        ('KEEP /ReferencedImageSequence/(0029,"ACME CSA",01)', 2),
+        ('KEEP ReferencedImageSequence/(0029,"ACME CSA",01)', 0),
+        ('KEEP ReferencedImageSequence/(0029,"ACME CSA",02)', 1),
+        ('KEEP ReferencedImageSequence/(0029,"OTHER",01)', 1),
+        ("KEEP ReferencedImageSequence/*", 1),
+    ],
+)
+def test_a_private_attribute_beside_the_path_that_the_policy_names_is_found(cleaner, told, depth):
+    data = file_bytes(nested(depth))
+    clean = cleaner(HEADER + 'KEEP ReferencedImageSequence\nKEEP (0029,"ACME CSA",*)')(data)
+    policy = compile_plan(MetadataConfig(recipe_text=HEADER + "KEEP ReferencedImageSequence\n" + told)).policy
+    verdict = Witness(Policy.from_json(json.dumps(dict(policy))), Ed25519PrivateKey.generate()).judge(
+        data, clean.data, "object"
+    )
+    assert {f.identifier_class for f in verdict.findings} & {"private", "private-creator"}
+
+
 @pytest.mark.parametrize("cls", ["ID_ALPHANUMERICAL", "ID_NUMERICAL", "FULL_NAME scope=project", "LOCATION_CA"])
 def test_surrogates_of_private_attributes_are_asked_for_like_any_other(released, cls):
     ds = chest_ct()

@@ -100,7 +100,12 @@ def line_of(
     if record.code:
         line["code"] = record.code
     if record.state is State.RELEASED:
-        line |= {"path": record.output_path, "sha256": record.output_sha256, "verdict": record.verdict}
+        line |= {
+            "path": record.output_path,
+            "sha256": record.output_sha256,
+            "run": record.run_id,
+            "verdict": record.verdict,
+        }
     if record.accepted:
         line["accepted_unchecked_pixels"] = True
     if verdict:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["RunFacts"]
 
@@ -18,6 +22,10 @@ class RunFacts:
         (code, meaning) of CID 7050 that the plan may apply; each object says which were applied.
     outcome_keys
         Digests under which the run's outcomes are recorded.
+    site_digest
+        sha256 of what the site adds to the cleaning of texts; empty where it adds nothing.
+    witness_key
+        Public key (hex) under which the witness of this run has signed.
     """
 
     run_id: str
@@ -39,9 +47,19 @@ class RunFacts:
     sample: int
     started: float
     outcome_keys: tuple[str, ...]
+    site_digest: str = ""
+    witness_key: str = ""
     finished: float = 0.0
     interrupted: bool = False
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
+        """As JSON; the state keeps it for every run."""
         return {"report": "tarnhelm", "format": 1, **asdict(self)}
+
+    def head(self, documents: Iterable[str]) -> dict[str, Any]:
+        """As the first line of a report, with the witness's keys of all runs (``documents``, JSON) into this OUT."""
+        runs = {
+            run["run_id"]: {"policy_digest": run["policy_digest"], "witness_key": run.get("witness_key", "")}
+            for run in map(json.loads, documents)
+        }
+        return {**self.document(), "runs": runs}

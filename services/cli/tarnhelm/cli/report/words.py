@@ -45,6 +45,8 @@ ACTIONS: Final[dict[str, tuple[Group, str]]] = {
 FINDINGS: Final[dict[str, str]] = {
     "odd-value": "a value that its attribute does not allow was removed",
     "identifier-in-text": "one of the object's own identifiers was taken out of a text that stays",
+    "placeholder-subject": "the Patient ID names nobody, so the study stands for the patient",
+    "id-not-injective": "an ID is longer than 256 characters: another one may have got the same surrogate",
     "opaque-sequence": "a sequence that could not be walked was removed whole",
     "padding": "bytes behind the pixels were left out or zeroed",
     "unused-bits": "bits that hold no pixel were zeroed",

@@ -8,7 +8,7 @@ import os
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, Template, select_autoescape
 
@@ -38,6 +38,7 @@ _COLUMNS: Final = (
     "gate_rule",
     "bytes",
     "accepted_unchecked_pixels",
+    "findings",
 )
 
 
@@ -53,18 +54,23 @@ def write_report(folder: Path, state: StateStore, facts: RunFacts) -> None:
         with _whole(folder / "objects.jsonl") as lines, _whole(folder / "objects.csv") as table:
             rows = csv.writer(table)
             rows.writerow(_COLUMNS)
-            lines.write(json.dumps(facts.document()) + "\n")
+            lines.write(json.dumps(facts.head(run.document for run in state.runs())) + "\n")
             encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
             for one in state.history("metadata"):
                 outcome = _outcome(one, facts)
                 line = line_of(one.record, outcome, one.findings, collected.done_of(outcome.actions if outcome else {}))
                 collected.take(one.record, outcome, one.findings)
                 lines.write(encode(line) + "\n")
-                rows.writerow([line.get(name, "") for name in _COLUMNS])
+                rows.writerow([_cell(line.get(name, "")) for name in _COLUMNS])
         with _whole(folder / "index.html") as page:
             page.write(_template().render(page_of(facts, collected, list(state.decisions()))))
     except OSError:
         raise TarnhelmError(errors.OUT_UNWRITABLE) from None
+
+
+def _cell(value: Any) -> Any:
+    """A list of [code, where, count] as the codes, for a table."""
+    return " ".join(sorted({row[0] for row in value})) if isinstance(value, list) else value
 
 
 def _outcome(one: History, facts: RunFacts) -> StageOutcome | None:

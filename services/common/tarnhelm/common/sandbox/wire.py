@@ -23,7 +23,7 @@ from typing import Any, Generic, TypeVar
 __all__ = ["Codec", "WireError"]
 
 T = TypeVar("T")
-_CACHED_LINES = 256
+_CACHED_LINES = 64
 _WORTH_KEEPING = 8
 _CACHED_LINE_BYTES = 64 * 1024
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode

@@ -1,15 +1,18 @@
-"""What every gRPC server of the house does alike: TLS, callers, errors, health, draining."""
+"""What every gRPC server of the house does alike: TLS, callers, errors, health, metrics, draining."""
 
-from tarnhelm.common.serve.errors import ErrorInterceptor, status_of
+from tarnhelm.common.serve.errors import Faults, status_of
 from tarnhelm.common.serve.lifecycle import Running, Service, serve, start
-from tarnhelm.common.serve.settings import ServerSettings, add_arguments, settings_from
+from tarnhelm.common.serve.metrics import CallMetrics
+from tarnhelm.common.serve.settings import ServerSettings, add_arguments, is_loopback, settings_from
 
 __all__ = [
-    "ErrorInterceptor",
+    "CallMetrics",
+    "Faults",
     "Running",
     "ServerSettings",
     "Service",
     "add_arguments",
+    "is_loopback",
     "serve",
     "settings_from",
     "start",

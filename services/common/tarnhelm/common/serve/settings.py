@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-__all__ = ["ServerSettings", "add_arguments", "settings_from"]
+__all__ = ["ServerSettings", "add_arguments", "is_loopback", "settings_from"]
 
 _NOBODY: Mapping[str, frozenset[str]] = MappingProxyType({})
 
@@ -36,6 +36,8 @@ class ServerSettings:
         How long calls in hand may take after that.
     connection_age_seconds
         A connection is closed after this, so that a new replica gets its share of the callers.
+    metrics_listen
+        ``host:port`` of the metrics, which are not encrypted and name nobody; empty: none are served.
     """
 
     listen: str = "127.0.0.1:50051"
@@ -48,6 +50,7 @@ class ServerSettings:
     connection_age_seconds: int = 300
     message_bytes: int = 6 << 20
     reflection: bool = False
+    metrics_listen: str = ""
 
     def __post_init__(self) -> None:
         if (self.tls_certificate_file is None) != (self.tls_key_file is None):
@@ -56,11 +59,16 @@ class ServerSettings:
             raise ValueError("client certificates need a server certificate")
         if self.callers and self.client_ca_file is None:
             raise ValueError("a list of callers needs a client authority")
-        if self.tls_key_file is None and not _is_loopback(self.listen):
+        if self.tls_key_file is None and not is_loopback(self.listen):
             raise ValueError("off this machine a server certificate is needed")
+        if self.tls_key_file is not None and self.tls_key_file.stat().st_mode & 0o007:
+            raise ValueError("everybody on this machine can read the certificate's key")
+        if self.metrics_listen and not self.metrics_listen.rpartition(":")[2].isdecimal():
+            raise ValueError("the address of the metrics is host:port")
 
 
-def _is_loopback(listen: str) -> bool:
+def is_loopback(listen: str) -> bool:
+    """Whether only this machine can reach an address."""
     host = listen.rpartition(":")[0].strip("[]")
     if listen.startswith("unix:") or host == "localhost":
         return True
@@ -84,10 +92,15 @@ def add_arguments(parser: argparse.ArgumentParser, *, port: int = 50051) -> None
     group.add_argument("--drain-seconds", type=float, default=2.0, help="default: %(default)s")
     group.add_argument("--grace-seconds", type=float, default=30.0, help="default: %(default)s")
     group.add_argument("--reflection", action="store_true", help="serve gRPC reflection")
+    group.add_argument(
+        "--metrics-listen", default="", metavar="[HOST:]PORT",
+        help="serve Prometheus metrics there; a port alone is one of 127.0.0.1; default: none",
+    )  # fmt: skip
 
 
 def settings_from(given: argparse.Namespace, service: str) -> ServerSettings:
-    """Settings from parsed options; ValueError where they do not fit together."""
+    """Settings from parsed options; ValueError where they do not fit together, OSError for a file that is not there."""
+    metrics = given.metrics_listen
     return ServerSettings(
         listen=given.listen,
         tls_certificate_file=given.tls_certificate_file,
@@ -97,4 +110,5 @@ def settings_from(given: argparse.Namespace, service: str) -> ServerSettings:
         drain_seconds=given.drain_seconds,
         grace_seconds=given.grace_seconds,
         reflection=given.reflection,
+        metrics_listen=f"127.0.0.1:{metrics}" if metrics.isdecimal() else metrics,
     )

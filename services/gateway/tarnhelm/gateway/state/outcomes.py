@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OutcomeForm"]
 
-_CACHED: Final = 512
+_CACHED: Final = 128
 _DIGEST_BYTES: Final = 16
 
 

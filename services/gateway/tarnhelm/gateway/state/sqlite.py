@@ -66,11 +66,13 @@ class SqliteState:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA temp_store=MEMORY")
+            self._db.execute("PRAGMA cache_size=-512")  # KiB: rows are written once and read by nobody until the report
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version not in (0, VERSION):
                 raise TarnhelmError(errors.STATE_BROKEN)
             self._db.executescript(SCHEMA)
-            self._db.execute(f"PRAGMA user_version={VERSION}")
+            if version != VERSION:
+                self._db.execute(f"PRAGMA user_version={VERSION}")
         except sqlite3.DatabaseError:
             raise TarnhelmError(errors.STATE_BROKEN) from None
 

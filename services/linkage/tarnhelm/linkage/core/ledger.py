@@ -29,6 +29,7 @@ __all__ = [
     "TaggedRecord",
     "TicketBinding",
     "Tombstone",
+    "Trace",
     "record_context",
 ]
 
@@ -76,6 +77,24 @@ class TaggedRecord:
     sealed: bytes = field(repr=False)
     subject: bytes = field(default=b"", repr=False)
     study: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """That there is a record, and whom it is about; nothing of what it says.
+
+    Attributes
+    ----------
+    kind, handle
+        As in :class:`SealedRecord`.
+    subject, study
+        As in :class:`TaggedRecord`.
+    """
+
+    kind: str
+    handle: str
+    subject: bytes = field(repr=False)
+    study: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +341,14 @@ class Ledger(Protocol):
 
     def unsplit(self, split_id: int, case: str) -> None:
         """Undo a split; see :meth:`unlink`."""
+        ...
+
+    def traces(self, subject: bytes) -> tuple[Trace, ...]:
+        """Give the traces of everybody whom any edge joins to a subject, each once."""
+        ...
+
+    def traces_at(self, handle: str) -> tuple[Trace, ...]:
+        """Give the traces of a surrogate, each once."""
         ...
 
     def links(self) -> Iterator[LinkEvent]:

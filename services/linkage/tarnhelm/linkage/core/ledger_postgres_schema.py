@@ -1,8 +1,9 @@
 """The ledger's tables in PostgreSQL, as numbered steps that are only ever added to.
 
 One schema, ``linkage``, holds all projects of a site; every table is keyed by the project's number in ``book``.
-Two roles are enough: the *owner*, who migrates and does what the steward does, and the one that assigns, which
-:func:`grant_assigning` allows to read, to add, and to bind tickets: it can neither change nor delete a link.
+Three roles are enough: the *owner*, who migrates and does what the steward does; the one that assigns, which
+:func:`grant_assigning` allows to read, to add, and to bind tickets: it can neither change nor delete a link; and the
+one that reveals, which :func:`grant_reading` allows to read the sealed records and the projects, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tarnhelm.common.errors import LEDGER_VERSION, TarnhelmError
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["VERSION", "check_version", "grant_assigning", "migrate"]
+__all__ = ["VERSION", "check_version", "grant_assigning", "grant_reading", "migrate"]
 
 _LOCK: Final = 0x7461726E
 """Of migrations; chosen once, so that two processes do not migrate at the same time."""
@@ -82,6 +83,10 @@ GRANT SELECT ON ALL TABLES IN SCHEMA linkage TO {role};
 GRANT INSERT ON linkage.sex, linkage.record TO {role};
 GRANT INSERT, UPDATE, DELETE ON linkage.ticket TO {role}
 """
+_READING: Final = """
+GRANT USAGE ON SCHEMA linkage TO {role};
+GRANT SELECT ON linkage.version, linkage.book, linkage.record, linkage.project TO {role}
+"""
 
 
 def check_version(connection: Connection[Any]) -> bool:
@@ -114,8 +119,17 @@ def migrate(connection: Connection[Any]) -> None:
 
 def grant_assigning(connection: Connection[Any], role: str) -> None:
     """Give a role what assigning needs, and nothing with which a link could be changed or deleted."""
+    _grant(connection, role, _GRANTS)
+
+
+def grant_reading(connection: Connection[Any], role: str) -> None:
+    """Give a role what revealing needs: the sealed records and the projects, to read."""
+    _grant(connection, role, _READING)
+
+
+def _grant(connection: Connection[Any], role: str, statements: str) -> None:
     with connection.transaction():
-        for statement in _GRANTS.split(";"):
+        for statement in statements.split(";"):
             connection.execute(sql.SQL(statement).format(role=sql.Identifier(role)))
 
 

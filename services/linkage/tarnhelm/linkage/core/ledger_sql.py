@@ -23,8 +23,9 @@ from tarnhelm.linkage.core.ledger import (
     TaggedRecord,
     TicketBinding,
     Tombstone,
+    Trace,
 )
-from tarnhelm.linkage.core.ledger_graph import check_link, check_split, end_of, person_of
+from tarnhelm.linkage.core.ledger_graph import check_link, check_split, end_of, neighbourhood, person_of
 from tarnhelm.linkage.core.ledger_standing import (
     Session,
     StoredEdges,
@@ -222,6 +223,19 @@ class SqlLedger(ABC):
     def unsplit(self, split_id: int, case: str) -> None:
         """See :class:`Ledger`."""
         self._undo(split_id, LinkKind.SPLIT, LinkKind.UNSPLIT, case, sql.DROP_SPLIT)
+
+    def traces(self, subject: bytes) -> tuple[Trace, ...]:
+        """See :class:`Ledger`."""
+
+        def work(session: Session) -> tuple[Trace, ...]:
+            near = neighbourhood(StoredEdges(session), subject)
+            return tuple(Trace(*row) for one in near for row in session.rows(sql.TRACES_ABOUT, subject=one))
+
+        return self._read(work, together=True)
+
+    def traces_at(self, handle: str) -> tuple[Trace, ...]:
+        """See :class:`Ledger`."""
+        return tuple(Trace(*row) for row in self._read(lambda session: session.rows(sql.TRACES_AT, handle=handle)))
 
     def links(self) -> Iterator[LinkEvent]:
         """See :class:`Ledger`."""

@@ -124,6 +124,7 @@ class SqliteLedger(SqlLedger):
         self._path = path
         self._lock = threading.RLock()
         self._owner = 0
+        self._unflushed = True
         self._connection: sqlite3.Connection | None = None
         # A connection that came through a fork is kept and never closed: closing would touch its owner's log.
         self._inherited: list[sqlite3.Connection] = []
@@ -143,13 +144,17 @@ class SqliteLedger(SqlLedger):
             finally:
                 connection.execute("COMMIT")
 
-    def _write(self, work: Callable[[Session], _T], *, alone: bool = False, durable: bool = True) -> _T:  # noqa: ARG002 (one writer at a time; flush makes durable)
+    def _write(self, work: Callable[[Session], _T], *, alone: bool = False, durable: bool = True) -> _T:  # noqa: ARG002 (one writer at a time)
+        if durable:
+            self._unflushed = True
         with self._transaction() as connection:
             return work(_SqliteSession(connection))
 
     def _known(self, session: Session, tags: Sequence[bytes]) -> list[bytes]:  # noqa: ARG002 (positional places are faster)
         with self._use() as connection:
             rows = [connection.execute(_KNOWN, (tag,)).fetchone() for tag in tags]
+        # What another process put may not be on the disk yet, and is relied on from now on.
+        self._unflushed = True
         return [row[0] for row in rows if row is not None]
 
     def _sexes(self, session: Session, subjects: Sequence[bytes]) -> dict[bytes, bytes]:
@@ -173,13 +178,19 @@ class SqliteLedger(SqlLedger):
         return gone
 
     def flush(self) -> None:
-        """See :class:`Ledger`."""
+        """See :class:`Ledger`; costs nothing where there was nothing to keep since the last time."""
+        if not self._unflushed:
+            return
         with self._use() as connection:
+            self._unflushed = False
             connection.execute("PRAGMA synchronous = FULL")
             try:
                 # In this mode a commit syncs the whole log, so the earlier commits are safe with it.
                 with self._transaction():
                     connection.execute("INSERT OR REPLACE INTO meta VALUES ('flushed', ?)", (str(os.getpid()),))
+            except BaseException:
+                self._unflushed = True
+                raise
             finally:
                 connection.execute("PRAGMA synchronous = NORMAL")
 
@@ -249,6 +260,7 @@ class SqliteLedger(SqlLedger):
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA cache_size = -512")  # KiB a connection; the system keeps the file's pages anyway
         meta = _meta(connection)
         if meta.get("format") != str(_FORMAT):
             self._bring_up_to_date(connection)

@@ -84,6 +84,14 @@ RESEAL: Final = """
 UPDATE record SET sealed = :fresh WHERE project = :project AND sequence = :sequence AND sealed = :stale
 """
 RECORDS_ABOUT: Final = "SELECT sequence, study FROM record WHERE project = :project AND subject = :subject"
+TRACES_ABOUT: Final = """
+SELECT DISTINCT kind, handle, subject, study FROM record
+WHERE project = :project AND subject = :subject ORDER BY kind, handle, study
+"""
+TRACES_AT: Final = """
+SELECT DISTINCT kind, handle, subject, study FROM record
+WHERE project = :project AND handle = :handle ORDER BY kind, subject, study
+"""
 DROP_RECORD: Final = "DELETE FROM record WHERE project = :project AND sequence = :sequence"
 DROP_HANDLE: Final = "DELETE FROM record WHERE project = :project AND handle = :handle"
 

@@ -35,6 +35,8 @@ class RunPins:
         Of the frozen word tables and the algorithms that choose from them.
     model_weights
         Model → sha256 (hex). A model that the project has not pinned yet is added to the pins.
+    site_digest
+        sha256 (hex) of what the site adds to the cleaning of texts; empty where it adds nothing.
     """
 
     recipe_digest: str
@@ -42,6 +44,7 @@ class RunPins:
     standard_edition: str = ""
     surrogate_version: int = 1
     model_weights: Mapping[str, str] = field(default_factory=dict)
+    site_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class ProjectSettings:
         Stands in for an empty Issuer of Patient ID, so that objects with and without one are one patient's.
     custodian_public_key
         X25519, 32 bytes. Empty: the way back can be read by whoever holds the private state directory.
+    site
+        What the site adds to the cleaning of texts: a document that the cleaner wrote and reads again.
     """
 
     prefix: str = ""
@@ -70,6 +75,7 @@ class ProjectSettings:
     placeholders: tuple[str, ...] = DEFAULT_PLACEHOLDERS
     default_issuer: str = ""
     custodian_public_key: bytes = b""
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,7 @@ def differences(pins: RunPins, wanted: RunPins) -> tuple[str, ...]:
     """Names of the pins in which a run differs from its project."""
     found = [
         name
-        for name in ("recipe_digest", "standard_edition", "surrogate_version")
+        for name in ("recipe_digest", "standard_edition", "surrogate_version", "site_digest")
         if getattr(pins, name) != getattr(wanted, name)
     ]
     if sorted(pins.profiles) != sorted(wanted.profiles):
@@ -155,7 +161,7 @@ def _prefix_of(label: str) -> str:
 
 def checked_pins(wanted: RunPins) -> RunPins:
     """Give pins in the form in which they are kept; LNK-005 where a digest is none."""
-    digests = [wanted.recipe_digest, *wanted.model_weights.values()]
+    digests = [wanted.recipe_digest, *wanted.model_weights.values(), *filter(None, [wanted.site_digest])]
     if not all(_DIGEST.fullmatch(digest) for digest in digests):
         raise TarnhelmError(BAD_PIN)
     return replace(wanted, profiles=tuple(sorted(wanted.profiles)), model_weights=dict(wanted.model_weights))

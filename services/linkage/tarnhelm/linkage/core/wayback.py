@@ -16,6 +16,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from tarnhelm.common.errors import SUBJECT_WITHDRAWN, TarnhelmError
 from tarnhelm.linkage.core.derive import derive
 from tarnhelm.linkage.core.ledger import Ledger, TaggedRecord, record_context
 from tarnhelm.linkage.vaults.base import SealItem, Vault
@@ -28,6 +29,7 @@ __all__ = ["STUDY_KINDS", "Link", "WayBack"]
 STUDY_KINDS: Final = frozenset({"study_uid", "accession_number", "study_date"})
 """Kinds of value that belong to the study; all others belong to the subject."""
 _TAG_BYTES: Final = 16
+_OWNERS: Final = 4096
 _PADDED_TO: Final = 256
 """Plaintexts end in spaces up to a multiple of this, so that a record's size does not tell a name's length."""
 
@@ -78,13 +80,14 @@ class WayBack:
         The project's key for the ledger.
     """
 
-    __slots__ = ("_key", "_ledger", "_project", "_vault")
+    __slots__ = ("_key", "_ledger", "_owners", "_project", "_vault")
 
     def __init__(self, vault: Vault, ledger: Ledger, project: str, key: bytes) -> None:
         self._vault = vault
         self._ledger = ledger
         self._project = project
         self._key = key
+        self._owners: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
     def record(self, links: Sequence[Link]) -> None:
         """Keep the way back of subjects and studies; one call to the vault for all that is new.
@@ -107,10 +110,63 @@ class WayBack:
                 records.append(_Record("study", link.study_uid, text, link.subject, link.study))
         self._put(records)
 
-    def record_paths(self, run: str, pairs: Sequence[tuple[str, str]]) -> None:
-        """Keep a batch of (original path, released path) of one run; surrogate-escaped bytes are kept as such."""
-        if pairs:
-            self._put([_Record("paths", run, _encoded({"v": 1, "pairs": [list(pair) for pair in pairs]}))])
+    def record_paths(
+        self, run: str, pairs: Sequence[tuple[str, str]], owners: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Keep a batch of (original path, released path) of one run; surrogate-escaped bytes are kept as such.
+
+        A path may name a patient, so the paths of each study are a record of their own, which a withdrawal finds.
+
+        Parameters
+        ----------
+        owners
+            Of each pair the surrogates (Patient ID, Study Instance UID) of its object, either may be empty. Their
+            links must have been kept before. Pairs without an owner are kept in one record that is about nobody.
+        """
+        named = owners or [("", "")] * len(pairs)
+        groups: dict[tuple[bytes, bytes], list[list[str]]] = {}
+        for pair, (patient_id, study_uid) in zip(pairs, named, strict=True):
+            groups.setdefault(self._owner(patient_id, study_uid), []).append(list(pair))
+        records = [
+            _Record("paths", run, _encoded({"v": 1, "pairs": listed}), subject, study)
+            for (subject, study), listed in groups.items()
+        ]
+        try:
+            self._put(records)
+        except TarnhelmError as error:
+            if error.kind is not SUBJECT_WITHDRAWN:
+                raise
+            for record in records:
+                self._put_unless_withdrawn(record)
+
+    def _put_unless_withdrawn(self, record: _Record) -> None:
+        """Keep the paths of one study; of somebody who was withdrawn since the objects were assigned, none."""
+        try:
+            self._put([record])
+        except TarnhelmError as error:
+            if error.kind is not SUBJECT_WITHDRAWN:
+                raise
+
+    def _owner(self, patient_id: str, study_uid: str) -> tuple[bytes, bytes]:
+        """Whom an object is about, as the ledger knows it by the surrogates that were given for it."""
+        known = self._owners.get((patient_id, study_uid))
+        if known is not None:
+            return known
+        kinds = (("study", study_uid), ("subject", patient_id))
+        found = (
+            (trace.subject, trace.study)
+            for kind, handle in kinds
+            if handle
+            for trace in self._ledger.traces_at(handle)
+            if trace.kind == kind and trace.subject
+        )
+        owner = next(found, None)
+        if owner is None:
+            return b"", b""
+        if len(self._owners) >= _OWNERS:
+            self._owners.clear()
+        self._owners[patient_id, study_uid] = owner
+        return owner
 
     def _put(self, records: Sequence[_Record]) -> None:
         tagged = {self._tag(record): record for record in records}

@@ -80,6 +80,8 @@ class Answer:
         The answer's data, empty where there are none.
     auth
         The token that a login or a renewal gave.
+    wrap
+        Where the answer itself is kept back until somebody lets it pass: token and accessor of what keeps it.
     no_key
         The engine says that it has no key of this name.
     """
@@ -88,6 +90,7 @@ class Answer:
     data: Mapping[str, Any] = field(repr=False, default_factory=dict)
     auth: Mapping[str, Any] = field(repr=False, default_factory=dict)
     no_key: bool = False
+    wrap: Mapping[str, Any] = field(repr=False, default_factory=dict)
 
     @property
     def done(self) -> bool:
@@ -312,11 +315,13 @@ def _understood(status: int, document: Any) -> Answer | None:
     if not isinstance(document, dict):
         return None
     data, auth, errors = document.get("data"), document.get("auth"), document.get("errors")
+    wrap = document.get("wrap_info")
     return Answer(
         status,
         data if isinstance(data, dict) else {},
         auth if isinstance(auth, dict) else {},
         no_key=status == 404 or (isinstance(errors, list) and _NO_KEY in errors),
+        wrap=wrap if isinstance(wrap, dict) else {},
     )
 
 

@@ -50,7 +50,8 @@ class MetadataConfig:
     variables
         Values for the recipe's ``var:`` names.
     site_mrn_patterns
-        Regular expressions of the site's record numbers, to be taken out of texts.
+        Regular expressions of the site's record numbers, to be taken out of texts. From users they come through
+        :func:`~tarnhelm.metadata.core.site.parse_site`, which bounds their time.
     extra_words
         Words that may stay in cleaned texts besides the lexicon's.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ _PIECES_AT_ONCE: Final = 512
 #: Pixel Data, its float forms.
 _PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _FIRST_PIXEL_TAG: Final = min(_PIXEL_TAGS)
+_PLACEHOLDER: Final = "placeholder-subject"
+#: Flag of an assigner's answer → where it concerns the object.
+_FLAGGED: Final = {_PLACEHOLDER: "PatientID", "id-not-injective": "identifiers"}
 _DESCRIPTION_TAGS: Final = (0x00081030, 0x0008103E, 0x00181030, 0x00321060, 0x00400254, 0x00185101)
 _GATE_TAGS: Final = (
     *_DESCRIPTION_TAGS,
@@ -64,11 +68,13 @@ class MetadataCore:
     ----------
     config
         Recipe, profiles, bounds.
-    hash_bytes
-        Compute sha256 of source and output. Off only to measure the rewriter alone.
+    hash_source, hash_output
+        Whether the outcome names the sha256 of what was read and of what was written. Whoever admits an object has
+        hashed its source already, and the witness hashes the result in any case: in one process group each is hashed
+        once.
     """
 
-    def __init__(self, config: MetadataConfig, *, hash_bytes: bool = True) -> None:
+    def __init__(self, config: MetadataConfig, *, hash_source: bool = True, hash_output: bool = True) -> None:
         compiler, profile, recipe = compile_rules(config)
         self._profile = profile
         self._recipe: Recipe | None = recipe
@@ -76,7 +82,9 @@ class MetadataCore:
         cleaner = TextCleaner(config.extra_words, config.site_mrn_patterns)
         self._rewriter = Rewriter(compiler, cleaner, config.limits, config.variables)
         self._judged: BoundedMap[tuple[object, ...], _Judged] = BoundedMap(256)
-        self._hash_bytes = hash_bytes
+        self._flagged: BoundedMap[tuple[frozenset[object], frozenset[str]], Counter[tuple[str, str]]] = BoundedMap(64)
+        self._hash_source = hash_source
+        self._hash_output = hash_output
 
     def __call__(self, job: StageJob, assigner: Assigner) -> StageOutcome:
         """Clean one object.
@@ -124,13 +132,13 @@ class MetadataCore:
         digest = "" if job.dry_run else self._store(written, job.target)
         return StageOutcome(
             status=Status.DONE,
-            facts=self._facts(parsed, context, judged),
-            source_sha256=source.sha256() if self._hash_bytes else "",
+            facts=self._facts(parsed, context, judged, written.sop_uid),
+            source_sha256=source.sha256() if self._hash_source else "",
             output_sha256=digest,
             source_bytes=source.size,
             output_bytes=sizes,
             actions=written.labels,
-            findings=written.findings,
+            findings=self._with_flags(written.findings, reply),
             methods=tuple(code for code, _ in self._methods),
         )
 
@@ -147,7 +155,7 @@ class MetadataCore:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb", buffering=0) as file:
-                return _write_all(file.fileno(), written.parts, hashed=self._hash_bytes)
+                return _write_all(file.fileno(), written.parts, hashed=self._hash_output)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
@@ -225,19 +233,32 @@ class MetadataCore:
                 return
             raise TarnhelmError(errors.MASK_WANTED if match.regions else errors.FILTERED)
 
-    def _facts(self, parsed: Parsed, context: ObjectContext, judged: _Judged) -> ObjectFacts:
+    def _with_flags(self, findings: Mapping[tuple[str, str], int], reply: AssignReply) -> Mapping[tuple[str, str], int]:
+        """Add what the assigner says of its answer; one mapping for all objects of which it is the same."""
+        flags = reply.flags | {_PLACEHOLDER} if reply.placeholder_subject else reply.flags
+        if not flags:
+            return findings
+        key = frozenset(findings.items()), flags
+        found = self._flagged.get(key)
+        if found is None:
+            told = {(flag, _FLAGGED.get(flag, "surrogates")): 1 for flag in flags}
+            found = self._flagged.put(key, Counter(findings) + Counter(told))
+        return found
+
+    def _facts(self, parsed: Parsed, context: ObjectContext, judged: _Judged, sop_uid: str) -> ObjectFacts:
         facts = parsed.scan.facts
         header = self._rewriter.header_of(parsed)
+        uid = self._rewriter.uid_of
         return ObjectFacts(
             sop_class_uid=parsed.sop_class,
             transfer_syntax_uid=parsed.start.syntax,
             modality=judged.modality,
             image_type=judged.image_type,
             body_part=judged.body_part,
-            study_uid=_mapped(facts, 0x0020000D, context),
-            series_uid=_mapped(facts, 0x0020000E, context),
-            sop_uid=_mapped(facts, 0x00080018, context),
-            frame_of_reference_uid=_mapped(facts, 0x00200052, context),
+            study_uid=uid(parsed, context, 0x0020000D),
+            series_uid=uid(parsed, context, 0x0020000E),
+            sop_uid=sop_uid,
+            frame_of_reference_uid=uid(parsed, context, 0x00200052),
             subject_id=context.reply.subject_id,
             rows=header.rows,
             columns=header.columns,
@@ -269,11 +290,6 @@ def _missing_capability(needs: frozenset[str]) -> ErrorCode:
     if needs == {"deface"}:
         return errors.FACE_UNCHECKED
     return errors.TEXT_AND_FACE_UNCHECKED
-
-
-def _mapped(facts: Mapping[int, bytes], tag: int, context: ObjectContext) -> str:
-    original = facts.get(tag, b"").strip(b" \0").decode("ascii", "replace")
-    return context.uid(original) if original else ""
 
 
 def _word(facts: Mapping[int, bytes], tag: int) -> str:

@@ -236,7 +236,7 @@ class Desk:
             Counts for the audit.
         """
         case = claim.case
-        with self._lock, self._refusals("use", case.id, case.requester, case.project):
+        with self._lock, self._store.turn(), self._refusals("use", case.id, case.requester, case.project):
             view = self._current(case.id)
             self._check_use(Claim(view, claim.wish), frozenset({case.kind}))
             line = self._audit.append(

@@ -21,7 +21,20 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["CARD", "CASE", "COLLECT", "DECISION", "ENTRY", "HEAD", "Signed", "canonical", "digest_of", "sign", "verify"]
+__all__ = [
+    "CARD",
+    "CASE",
+    "COLLECT",
+    "DECISION",
+    "ENTRY",
+    "HEAD",
+    "LOGIN",
+    "Signed",
+    "canonical",
+    "digest_of",
+    "sign",
+    "verify",
+]
 
 CARD: Final = "card"
 CASE: Final = "case"
@@ -29,6 +42,7 @@ DECISION: Final = "decision"
 COLLECT: Final = "collect"
 ENTRY: Final = "entry"
 HEAD: Final = "head"
+LOGIN: Final = "login"
 
 _LONGEST: Final = 1 << 22
 

@@ -250,6 +250,20 @@ class Register:
         """Add a writer of audits with its public key; a name keeps its key for ever. Gives the line to write."""
         return self._add({"kind": "writer", "name": name, "key": key.hex(), "by": self._admin(by).id, "time": now}, by)
 
+    def take(self, line: bytes) -> bytes:
+        """Add a line that an admin made elsewhere, and give it as it is to be written.
+
+        Raises
+        ------
+        TarnhelmError
+            RVL-005 where it does not follow the last line, or is none; RVL-002, -003, -006, -012.
+        """
+        try:
+            self._take(Signed.from_bytes(line, ENTRY))
+        except (KeyError, ValueError, TypeError, AttributeError):
+            raise TarnhelmError(REGISTRY_DAMAGED, line=self.size + 1) from None
+        return self._lines[-1]
+
     def _admin(self, keys: PersonKeys) -> Person:
         return self.active(self.by_signing_key(keys.signing_public).id, Role.ADMIN)
 

@@ -29,19 +29,36 @@ class RootKeys(Protocol):
 def looked_up(
     surrogates: Sequence[str], records: Callable[[str, str], Iterator[SealedRecord]], opener: Opener
 ) -> Iterator[Row]:
-    """Give what is known of each surrogate; of a study besides what is known of its patient."""
-    for surrogate in surrogates:
-        subjects: list[str] = []
-        known = False
-        for opened in opener.open(_links(records, surrogate)):
-            known = True
-            if opened.subject and opened.subject not in {*surrogates, *subjects}:
-                subjects.append(opened.subject)
-            yield _row(opened)
-        if not known:
+    """Give what is known of each surrogate; of a study besides what is known of its patient.
+
+    All records that were asked for are opened together, and then all of their patients', so that whoever has to be
+    asked for each opening is asked twice at most.
+    """
+    asked = _opened(surrogates, records, opener)
+    subjects = {
+        surrogate: [
+            subject
+            for subject in dict.fromkeys(opened.subject for opened in found if opened.subject)
+            if subject not in surrogates
+        ]
+        for surrogate, found in asked.items()
+    }
+    more = _opened(list(dict.fromkeys(name for names in subjects.values() for name in names)), records, opener)
+    for surrogate, found in asked.items():
+        if not found:
             yield Row.nothing(surrogate)
-        for subject in subjects:
-            yield from map(_row, opener.open(_links(records, subject)))
+        yield from map(_row, found)
+        for subject in subjects[surrogate]:
+            yield from map(_row, more[subject])
+
+
+def _opened(
+    handles: Sequence[str], records: Callable[[str, str], Iterator[SealedRecord]], opener: Opener
+) -> dict[str, list[OpenedRecord]]:
+    found: dict[str, list[OpenedRecord]] = {handle: [] for handle in handles}
+    for opened in opener.open(record for handle in found for record in _links(records, handle)):
+        found[opened.handle].append(opened)
+    return found
 
 
 def mapped(records: Callable[[str, str], Iterator[SealedRecord]], opener: Opener) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from tarnhelm.reveal.core.cases import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 __all__ = ["CaseEvent", "CaseStore", "UseCount"]
 
@@ -73,6 +74,10 @@ class CaseStore(Protocol):
 
     def uses(self, person: str, project: str, since: int) -> UseCount:
         """Count the cases used since then by the person, and in the project."""
+        ...
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Hold every other process off while one spends a case: between counting the uses and adding one."""
         ...
 
     def close(self) -> None:

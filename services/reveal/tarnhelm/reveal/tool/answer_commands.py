@@ -13,35 +13,30 @@ from rich.table import Table
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.reveal.core import cases
-from tarnhelm.reveal.core.answer import answer_case, read_answer
-from tarnhelm.reveal.core.cases import CaseKind
+from tarnhelm.reveal.core.answer import read_answer
 from tarnhelm.reveal.core.inputs import originals_in
-from tarnhelm.reveal.core.rows import located, looked_up, mapped, uid_mapper, write_table
+from tarnhelm.reveal.core.rows import write_table
 from tarnhelm.reveal.tool.at_hand import (
     AsOption,
     CustodianOption,
     CustodianPassphraseOption,
     PassphraseOption,
-    linkage,
     new_file,
-    opener,
+    office,
     person_keys,
     person_of,
-    reveal,
-    spare_file,
 )
-from tarnhelm.reveal.tool.case_commands import CaseArgument, found_case, project_of
+from tarnhelm.reveal.tool.case_commands import CaseArgument
 from tarnhelm.reveal.tool.console import err, out, plain, reports_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-    from tarnhelm.linkage.core.ledger import SealedRecord
-    from tarnhelm.linkage.core.projects import Project
     from tarnhelm.reveal.core.answer import Row
-    from tarnhelm.reveal.core.desk import Claim
+    from tarnhelm.reveal.core.documents import Signed
     from tarnhelm.reveal.core.keyring import PersonKeys
-    from tarnhelm.reveal.local import LocalReveal
+    from tarnhelm.reveal.core.view import CaseView
+    from tarnhelm.reveal.tool.office import Office
 
 __all__ = ["register"]
 
@@ -76,16 +71,9 @@ def answer(
 
         tarnhelm-reveal case answer 3f9a case.answer --as bob.pem --custodian-key /media/key/custodian.pem
     """
-    here = reveal()
     keys = person_keys(key, passphrase)
-
-    def rows(claim: Claim) -> Iterable[Row]:
-        project = project_of(claim.view)
-        found = opener(project.id, custodian, custodian_passphrase)
-        return looked_up(claim.case.surrogates, _records(project), found)
-
-    with new_file(target) as stream:
-        _answer(here, case, keys, CaseKind.ANSWER, rows, stream)
+    with new_file(target) as stream, office(custodian, custodian_passphrase, case=case) as here:
+        _answer(here, case, keys, here.answer, stream)
     err().print("Read it with: tarnhelm-reveal case read", soft_wrap=True)
 
 
@@ -107,7 +95,8 @@ def read(
         tarnhelm-reveal case read case.answer --as bob.pem --csv patients.csv
     """
     keys = person_keys(key, passphrase)
-    writers = reveal().people().load().writers()
+    with office() as here:
+        writers = here.register().writers()
     try:
         stream = source.open("rb")
     except OSError:
@@ -143,16 +132,10 @@ def locate(
 
         tarnhelm-reveal locate 77b0 found.answer study-from-pacs.json --as bob.pem
     """
-    here = reveal()
     keys = person_keys(key, passphrase)
     candidates = list(originals_in(originals))
-
-    def rows(claim: Claim) -> Iterable[Row]:
-        project = project_of(claim.view)
-        return located(claim.case.surrogates, candidates, uid_mapper(linkage().vault, project))
-
-    with new_file(target) as stream:
-        _answer(here, case, keys, CaseKind.LOCATE, rows, stream)
+    with new_file(target) as stream, office(case=case) as here:
+        _answer(here, case, keys, lambda view, wish, spool: here.locate(view, wish, candidates, spool), stream)
     err().print("Read it with: tarnhelm-reveal case read", soft_wrap=True)
 
 
@@ -171,44 +154,31 @@ def export(
 
         tarnhelm-reveal mapping export 3f9a mapping.csv --as bob.pem --custodian-key /media/key/custodian.pem
     """
-    here = reveal()
     keys = person_keys(key, passphrase)
-    writers = here.people().load().writers()
-
-    def rows(claim: Claim) -> Iterable[Row]:
-        project = project_of(claim.view)
-        return mapped(_records(project), opener(project.id, custodian, custodian_passphrase))
-
-    with new_file(target) as stream, spare_file(here) as spool:
-        _answer(here, case, keys, CaseKind.MAPPING, rows, spool, keep=True)
+    with new_file(target) as stream, office(custodian, custodian_passphrase, case=case) as here, here.spare() as spool:
+        writers = here.register().writers()
+        _answer(here, case, keys, here.mapping, spool, keep=True)
         written = _table(read_answer(spool, keys, writers), stream)
     err().print(f"{written:,} links written. The file holds identifiers: treat it like the originals.", soft_wrap=True)
 
 
 def _answer(
-    here: LocalReveal,
+    here: Office,
     case: str,
     keys: PersonKeys,
-    kind: CaseKind,
-    rows: Callable[[Claim], Iterable[Row]],
+    use: Callable[[CaseView, Signed, IO[bytes]], None],
     target: IO[bytes],
     *,
     keep: bool = False,
 ) -> None:
     """Answer into a nameless file first: nothing reaches ``target`` before the case was spent."""
-    with here.desk() as desk, spare_file(here) as spare:
-        view = found_case(desk, case)
+    with here.spare() as spare:
+        view = here.case(case)
         spool = target if keep else spare
-        wish = cases.collect(keys, person_of(keys, here.people().load()), view.digest, here.clock())
-        answer_case(desk, view.case.id, wish, frozenset({kind}), rows, spool, random=here.random)
+        use(view, cases.collect(keys, person_of(keys, here.register()), view.digest, here.clock()), spool)
         if not keep:
             spare.seek(0)
             shutil.copyfileobj(spare, target)
-
-
-def _records(project: Project) -> Callable[[str, str], Iterator[SealedRecord]]:
-    store = linkage()
-    return lambda kind, handle: store.records(project.id, kind, handle)
 
 
 def _show(rows: Iterable[Row]) -> None:

@@ -17,12 +17,17 @@ from tarnhelm.linkage.local import LocalLinkage
 from tarnhelm.reveal.core.keyring import LEAST_PASSPHRASE, PersonKeys, read_keys
 from tarnhelm.reveal.core.openers.local import LocalOpener
 from tarnhelm.reveal.local import LocalReveal
+from tarnhelm.reveal.tool.console import err
+from tarnhelm.reveal.tool.office import LocalOffice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from tarnhelm.reveal.client.office import RemoteOffice
+    from tarnhelm.reveal.client.settings import RemoteSettings
     from tarnhelm.reveal.core.openers.base import Opener
     from tarnhelm.reveal.core.people import Person, Register
+    from tarnhelm.reveal.tool.office import Office
 
 __all__ = [
     "AsOption",
@@ -32,11 +37,13 @@ __all__ = [
     "ask_passphrase",
     "linkage",
     "new_file",
+    "office",
     "opener",
     "person_keys",
     "person_of",
+    "remote",
+    "remote_office",
     "reveal",
-    "spare_file",
 ]
 
 AsOption = Annotated[
@@ -78,6 +85,54 @@ def reveal() -> LocalReveal:
 def linkage() -> LocalLinkage:
     """Give the projects, vault and ledgers of this user."""
     return LocalLinkage(_root())
+
+
+def remote() -> RemoteSettings | None:
+    """Give the server that this person's tool was connected to, if it was."""
+    if not (_root() / "reveal" / "remote.toml").exists():
+        return None
+    from tarnhelm.reveal.client.settings import read_remote  # noqa: PLC0415 - one machine needs no server's parts
+
+    return read_remote(_root() / "reveal")
+
+
+@contextmanager
+def remote_office(case: str = "") -> Iterator[RemoteOffice]:
+    """Give the office of the server; RVL-029 where none was named."""
+    settings = remote()
+    if settings is None:
+        raise TarnhelmError(errors.REVEAL_MISSING)
+    from tarnhelm.reveal.client.office import RemoteOffice  # noqa: PLC0415
+
+    here = reveal()
+
+    def waits(accessors: Sequence[str]) -> None:
+        err().print("The vault waits for the second person. Ask the approver to run:", soft_wrap=True)
+        err().print(f"  tarnhelm-reveal case release {case} {' '.join(accessors)} ...", soft_wrap=True, markup=False)
+
+    found = RemoteOffice(here.folder, settings, clock=here.clock, random=here.random, waits=waits)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+@contextmanager
+def office(custodian: Path | None = None, passphrase: Path | None = None, *, case: str = "") -> Iterator[Office]:
+    """Give the office: the server that was named with ``connect``, or this machine.
+
+    Raises
+    ------
+    TarnhelmError
+        LNK-032 where a custodian's key is given and a server answers: no key of one is sent anywhere.
+    """
+    if remote() is None:
+        yield LocalOffice(reveal(), linkage, lambda project: opener(project, custodian, passphrase))
+        return
+    if custodian is not None:
+        raise TarnhelmError(errors.NO_CUSTODIAN_HERE)
+    with remote_office(case) as found:
+        yield found
 
 
 def ask_passphrase(file: Path | None, *, confirm: bool = False) -> bytes:
@@ -133,17 +188,6 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-
-
-@contextmanager
-def spare_file(where: LocalReveal) -> Iterator[BinaryIO]:
-    """Give a nameless file in the private directory."""
-    try:
-        descriptor = os.open(where.folder, os.O_RDWR | os.O_TMPFILE, 0o600)
-    except OSError:
-        raise TarnhelmError(errors.STATE_UNSAFE) from None
-    with os.fdopen(descriptor, "w+b") as stream:
-        yield stream
 
 
 def _read(path: Path) -> bytes:

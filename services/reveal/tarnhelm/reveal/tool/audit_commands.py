@@ -38,12 +38,13 @@ _SAID = {
 }
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
+def register(app: typer.Typer) -> typer.Typer:
+    """Add the commands; give their group."""
     audit = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode="rich")
     audit.command("verify")(verify)
     audit.command("show")(show)
     app.add_typer(audit, name="audit")
+    return audit
 
 
 @reports_errors

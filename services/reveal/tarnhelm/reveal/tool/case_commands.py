@@ -14,19 +14,18 @@ from tarnhelm.reveal.core import cases
 from tarnhelm.reveal.core.cases import CaseKind, Step
 from tarnhelm.reveal.core.form import case_record_html, case_record_markdown, in_words
 from tarnhelm.reveal.core.inputs import surrogates_of_csv, surrogates_of_object
-from tarnhelm.reveal.tool.at_hand import AsOption, PassphraseOption, linkage, new_file, person_keys, person_of, reveal
+from tarnhelm.reveal.tool.at_hand import AsOption, PassphraseOption, new_file, office, person_keys, person_of
 from tarnhelm.reveal.tool.console import ExitCode, err, out, plain, reports_errors, when
 
 if TYPE_CHECKING:
-    from tarnhelm.linkage.core.projects import Project
-    from tarnhelm.reveal.core.desk import Desk
+    from collections.abc import Mapping
+
     from tarnhelm.reveal.core.people import Register
     from tarnhelm.reveal.core.view import CaseView
 
-__all__ = ["CaseArgument", "found_case", "project_of", "register"]
+__all__ = ["CaseArgument", "register"]
 
 _DAY_SECONDS = 86_400
-_SHORTEST = 4
 
 CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="Its id, or the beginning of it.")]
 
@@ -85,23 +84,22 @@ def open_(
         names += surrogates_of_object(path, instances=kind is CaseKind.LOCATE)
     if bool(names) is (kind is CaseKind.MAPPING):
         raise TarnhelmError(errors.NO_SURROGATES if not names else errors.CASE_INVALID)
-    here = reveal()
     keys = person_keys(key, passphrase)
-    now = here.clock()
-    signed = cases.open_case(
-        keys,
-        person_of(keys, here.people().load()),
-        case_id=here.random(16).hex(),
-        project=linkage().projects.get(project).id,
-        kind=kind,
-        surrogates=names,
-        purpose=purpose,
-        legal_basis=legal_basis,
-        opened=now,
-        expires=now + days * _DAY_SECONDS,
-    )
-    with here.desk() as desk:
-        case = desk.open(signed)
+    with office() as here:
+        now = here.clock()
+        signed = cases.open_case(
+            keys,
+            person_of(keys, here.register()),
+            case_id=here.random(16).hex(),
+            project=here.project_id(project),
+            kind=kind,
+            surrogates=names,
+            purpose=purpose,
+            legal_basis=legal_basis,
+            opened=now,
+            expires=now + days * _DAY_SECONDS,
+        )
+        case = here.open(signed).case
     out().print(case.id)
     err().print("Now somebody else approves it: tarnhelm-reveal case approve", soft_wrap=True)
 
@@ -116,17 +114,16 @@ def list_(
 
         tarnhelm-reveal case list --project trial-7
     """
-    here = reveal()
     table = Table(box=None, pad_edge=False)
     for heading in ("case", "project", "kind", "asked by", "opened", "valid until", "state"):
         table.add_column(heading, no_wrap=heading == "case")
-    wanted = linkage().projects.get(project).id if project else ""
-    with here.desk() as desk:
-        for view in desk.views(wanted):
+    with office() as here:
+        labels = here.labels()
+        for view in here.cases(here.project_id(project) if project else ""):
             case = view.case
             table.add_row(
                 case.id[:12],
-                _label_of(view),
+                _label_of(view, labels),
                 str(case.kind),
                 case.requester,
                 when(case.opened),
@@ -152,17 +149,15 @@ def show(
 
         tarnhelm-reveal case show 3f9a --record case.html
     """
-    here = reveal()
-    with here.desk() as desk:
-        view = found_case(desk, case)
-    people = here.people().load()
-    label = _label_of(view)
+    with office() as here:
+        view, people, now = here.case(case), here.register(), here.clock()
+        label = _label_of(view, here.labels())
     if record is None:
-        _show(view, people, label, here.clock())
+        _show(view, people, label, now)
         return
     form = case_record_html if record.suffix.lower() in {".html", ".htm"} else case_record_markdown
     with new_file(record) as stream:
-        stream.write(form(view, people, label, here.clock()).encode())
+        stream.write(form(view, people, label, now).encode())
 
 
 @reports_errors
@@ -192,40 +187,21 @@ def deny(case: CaseArgument, key: AsOption, passphrase: PassphraseOption = None)
     _decide(case, Step.DENY, key, passphrase, yes=True)
 
 
-def found_case(desk: Desk, beginning: str) -> CaseView:
-    """Find the one case whose id begins so; RVL-008 for none or several."""
-    if len(beginning) == 32:
-        return desk.view(beginning)
-    found = [view for view in desk.views() if view.case.id.startswith(beginning)]
-    if len(found) != 1 or len(beginning) < _SHORTEST:
-        raise TarnhelmError(errors.CASE_UNKNOWN)
-    return found[0]
-
-
-def project_of(view: CaseView) -> Project:
-    """Give the project of a case; LNK-001, LNK-009."""
-    return linkage().projects.get(view.case.project)
-
-
-def _label_of(view: CaseView) -> str:
+def _label_of(view: CaseView, labels: Mapping[str, str]) -> str:
     """Give the label of a case's project; the id where it is gone: the record of a case outlives its project."""
-    known = {project.id: project.label for project in linkage().projects.list()}
-    return known.get(view.case.project, view.case.project)
+    return labels.get(view.case.project, view.case.project)
 
 
 def _decide(case: str, step: Step, key: Path, passphrase: Path | None, *, yes: bool) -> None:
-    here = reveal()
-    with here.desk() as desk:
-        view = found_case(desk, case)
-    people = here.people().load()
-    _show(view, people, _label_of(view), here.clock())
-    keys = person_keys(key, passphrase)
-    if not yes and not typer.confirm("Approve this case?", err=True):
-        raise typer.Exit(ExitCode.REFUSED)
-    # Signed on the digest that was shown; a case that was exchanged meanwhile has another one.
-    signed = cases.decide(keys, person_of(keys, people), view.digest, step, here.clock())
-    with here.desk() as desk:
-        decided = desk.decide(view.case.id, signed)
+    with office() as here:
+        view, people = here.case(case), here.register()
+        _show(view, people, _label_of(view, here.labels()), here.clock())
+        keys = person_keys(key, passphrase)
+        if not yes and not typer.confirm("Approve this case?", err=True):
+            raise typer.Exit(ExitCode.REFUSED)
+        # Signed on the digest that was shown; a case that was exchanged meanwhile has another one.
+        signed = cases.decide(keys, person_of(keys, people), view.digest, step, here.clock())
+        decided = here.decide(view.case.id, signed)
     err().print(f"Case {decided.case.id[:12]} is {decided.state}.")
 
 

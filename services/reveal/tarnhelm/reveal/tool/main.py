@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.reveal.tool import answer_commands, audit_commands, case_commands, person_commands
+from tarnhelm.reveal.tool import (
+    answer_commands,
+    audit_commands,
+    case_commands,
+    login_commands,
+    person_commands,
+    server_commands,
+)
 from tarnhelm.reveal.tool.console import exit_code_of, show_error
 
 if TYPE_CHECKING:
@@ -25,6 +32,9 @@ _HELP = """Go back from a pseudonym to a patient: one person asks, another appro
     tarnhelm-reveal case answer 3f9a out.answer --as bob.pem --custodian-key custodian.pem
     tarnhelm-reveal case read out.answer --as bob.pem             only who asked can open it
     tarnhelm-reveal audit verify                                  was anything taken out?
+
+In a hospital a server answers (tarnhelm-reveal serve): then `connect` and `login` come first, and no key of a custodian
+is needed.
 
 Exit codes: 0 done, 1 refused, 2 usage, 3 something was tampered with, 4 a dependency is down.
 """
@@ -55,7 +65,8 @@ def build() -> typer.Typer:
     case_commands.register(case)
     app.add_typer(case, name="case")
     answer_commands.register(app, case)
-    audit_commands.register(app)
+    login_commands.register(app, case)
+    server_commands.register(app, audit_commands.register(app))
     return app
 
 

@@ -19,6 +19,7 @@ from tarnhelm.reveal.tool.at_hand import (
     PassphraseOption,
     ask_passphrase,
     new_file,
+    office,
     person_keys,
     person_of,
     reveal,
@@ -129,18 +130,12 @@ def enroll(
         tarnhelm-reveal person enroll bob.card.json --role requester --as alice.pem
     """
     content = _card(card)
-    here = reveal()
     keys = person_keys(key, passphrase)
-    people = here.people()
-    by = person_of(keys, people.load()).id
     about = str(content.document["id"])
-    with here.audit() as audit:
-        people.change(
-            audit,
-            lambda register: register.enrol(content, role, keys, here.clock()),
-            person=about,
-            by=by,
-            what="enrol",
+    with office() as here:
+        by = person_of(keys, here.register()).id
+        here.change(
+            lambda register: register.enrol(content, role, keys, here.clock()), person=about, by=by, what="enrol"
         )
     shown = fingerprint(bytes.fromhex(content.document["signing_key"]))
     out().print(f"{about} enrolled, fingerprint {shown}", soft_wrap=True)
@@ -152,7 +147,9 @@ def list_people() -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("id", "name", "roles", "fingerprint", "enrolled by", "since", ""):
         table.add_column(heading)
-    for person in reveal().people().load().people():
+    with office() as here:
+        register = here.register()
+    for person in register.people():
         table.add_row(
             person.id,
             plain(person.name),
@@ -175,18 +172,10 @@ def revoke(
 
         tarnhelm-reveal person revoke bob --as alice.pem
     """
-    here = reveal()
     keys = person_keys(key, passphrase)
-    people = here.people()
-    by = person_of(keys, people.load()).id
-    with here.audit() as audit:
-        people.change(
-            audit,
-            lambda register: register.revoke(person, keys, here.clock()),
-            person=person,
-            by=by,
-            what="revoke",
-        )
+    with office() as here:
+        by = person_of(keys, here.register()).id
+        here.change(lambda register: register.revoke(person, keys, here.clock()), person=person, by=by, what="revoke")
     out().print(f"{person} revoked")
 
 

@@ -172,7 +172,7 @@ class NeedleCache:
     Bounded, because it holds identifiers: what falls out is gone.
     """
 
-    def __init__(self, size: int = 64) -> None:
+    def __init__(self, size: int = 24) -> None:
         self._size = size
         self._known: OrderedDict[tuple[Value, ...], Needles] = OrderedDict()
         self._lock = Lock()

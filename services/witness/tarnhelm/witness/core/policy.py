@@ -27,10 +27,31 @@ _REPEATING = re.compile(r"([0-9A-Fa-f]{2})xx([0-9A-Fa-f]{4})")
 _GROUPS = re.compile(r"(?=.*x)[0-9A-Fa-fx]{3}[13579BDFbdf][0-9A-Fa-fx]{4}")
 """Private attributes by number, whatever their creator: any digit but the last of the group may be ``x``."""
 _PRIVATE = re.compile(r'([0-9A-Fa-f]{4})"(.+)"([0-9A-Fa-f]{2}|xx)')
+_STEP = re.compile(
+    r'(?P<wild>\*\*|\?)|(?P<tag>[0-9A-Fa-fx]{8})|(?P<group>[0-9A-Fa-f]{4})"(?P<creator>[^"]+)"(?P<low>[0-9A-Fa-f]{2}|xx)'
+)
+"""A step of a path: any number of steps, any one step, a tag with open digits, a private tag under its creator."""
 _HEX = re.compile(r"[0-9a-f]{64}")
+_LONGEST_PATH: Final = 64
+_EXACT: Final = 0xFFFF_FFFF
+_PRIVATE_BIT: Final = 0x0001_0000
 
 PrivateKey = tuple[int, str, int]
 """Group, creator, lower byte of the element."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a path: a tag ``t`` is meant if ``t & mask == value``; ``creator`` counts for the attribute itself."""
+
+    mask: int
+    value: int
+    creator: str = ""
+
+
+_ANY_STEP: Final = Step(0, 0)
+Trail = tuple["Step | None", ...]
+"""Steps from the root to the attribute; None stands for any number of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +64,8 @@ class Positions:
         Attribute tag → classes, at any depth.
     paths
         Tags from the root, sequences without item numbers → classes.
+    trails
+        Steps from the root, where more than one path is meant → classes.
     repeating
         (first byte of the group, element) → classes, for 50xx and 60xx.
     private
@@ -56,6 +79,7 @@ class Positions:
     repeating: Mapping[tuple[int, int], frozenset[str]] = field(default_factory=dict)
     private: Mapping[PrivateKey, frozenset[str]] = field(default_factory=dict)
     masked: tuple[tuple[int, int, frozenset[str]], ...] = ()
+    trails: tuple[tuple[Trail, frozenset[str]], ...] = ()
 
     def classes(self, path: tuple[int, ...], creator: str) -> frozenset[str]:
         """Return the classes admitted at ``path`` (its last tag is the attribute itself)."""
@@ -70,12 +94,36 @@ class Positions:
         for mask, value, classes in self.masked:
             if tag & mask == value:
                 found |= classes
+        for trail, classes in self.trails:
+            if _fits(trail, path, creator.lower()):
+                found |= classes
         return found
 
     def names_creator(self, group: int, creator: str) -> bool:
         """Tell whether a private creator is named for a group."""
         folded = creator.lower()
-        return any(number == group and known == folded for number, known, _ in self.private)
+        if any(number == group and known == folded for number, known, _ in self.private):
+            return True
+        ends = [trail[-1] for trail, _ in self.trails]
+        return any(end is not None and end.value >> 16 == group and end.creator == folded for end in ends)
+
+
+def _fits(trail: Trail, path: tuple[int, ...], creator: str) -> bool:
+    """Compare from the end: ``reach`` holds how much of the path the steps so far leave over."""
+    last = trail[-1]
+    if last is not None and last.creator and last.creator != creator:
+        return False
+    if (last is None or last is _ANY_STEP) and path[-1] & _PRIVATE_BIT:
+        return False  # a private attribute stays only where it is named
+    reach = {len(path)}
+    for step in reversed(trail):
+        if step is None:
+            reach = set(range(max(reach) + 1))
+        else:
+            reach = {at - 1 for at in reach if at and path[at - 1] & step.mask == step.value}
+        if not reach:
+            return False
+    return 0 in reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +233,7 @@ def _positions(raw: Any, *, listed: bool) -> Positions:
     repeating: dict[tuple[int, int], frozenset[str]] = {}
     private: dict[PrivateKey, frozenset[str]] = {}
     masked: list[tuple[int, int, frozenset[str]]] = []
+    trails: list[tuple[Trail, frozenset[str]]] = []
     for position, value in _typed(raw, dict).items():
         classes = frozenset(_typed(value, list)) if listed else frozenset({_typed(value, str)})
         if not classes <= CLASSES:
@@ -200,8 +249,44 @@ def _positions(raw: Any, *, listed: bool) -> Positions:
             for low in range(256) if match[3] == "xx" else [int(match[3], 16)]:
                 private[int(match[1], 16), match[2].strip().lower(), low] = classes
         else:
-            steps = position.split(".")
-            if len(steps) < 2 or not all(_TAG.fullmatch(step) for step in steps):
-                raise ValueError
-            paths[tuple(int(step, 16) for step in steps)] = classes
-    return Positions(anywhere, paths, repeating, private, tuple(masked))
+            trail = _trail(position)
+            tags = [step.value for step in trail if step is not None and step.mask == _EXACT and not step.creator]
+            if len(tags) == len(trail):
+                paths[tuple(tags)] = classes
+            else:
+                trails.append((trail, classes))
+    return Positions(anywhere, paths, repeating, private, tuple(masked), tuple(trails))
+
+
+def _trail(position: str) -> Trail:
+    """Read a path of two steps and more, or of one behind a point: the attribute in the data set itself."""
+    steps: list[Step | None] = []
+    alone = at = int(position.startswith("."))
+    while match := _STEP.match(position, at):
+        steps.append(_step(match))
+        at = match.end()
+        if at == len(position):
+            break
+        if position[at] != ".":
+            raise ValueError
+        at += 1
+    if at != len(position) or position.endswith(".") or not 2 - alone <= len(steps) <= _LONGEST_PATH:
+        raise ValueError
+    if all(step is None or step is _ANY_STEP for step in steps):
+        raise ValueError
+    return tuple(steps)
+
+
+def _step(match: re.Match[str]) -> Step | None:
+    if match["wild"]:
+        return None if match["wild"] == "**" else _ANY_STEP
+    if match["tag"]:
+        digits = match["tag"]
+        mask = int("".join("0" if digit == "x" else "F" for digit in digits), 16)
+        return Step(mask, int(digits.replace("x", "0"), 16))
+    group, creator = int(match["group"], 16), match["creator"].strip().lower()
+    if not group & 1 or not creator:
+        raise ValueError
+    if match["low"] == "xx":
+        return Step(0xFFFF_0000, group << 16, creator)
+    return Step(0xFFFF_00FF, group << 16 | int(match["low"], 16), creator)

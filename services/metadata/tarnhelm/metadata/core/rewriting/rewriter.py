@@ -66,6 +66,10 @@ class Rewriter:
         """Write the cleaned object; see :meth:`Writer.write`."""
         return self._writer.write(parsed, context, outcomes)
 
+    def uid_of(self, parsed: Parsed, context: ObjectContext, tag: int) -> str:
+        """Return what the written object holds in a UID attribute of its data set; empty where the source has none."""
+        return self._writer.uid_of(parsed, context, tag)
+
     def header_of(self, parsed: Parsed) -> PixelHeader:
         """Return the numbers that describe the pixels."""
         return self._writer.header_of(parsed)

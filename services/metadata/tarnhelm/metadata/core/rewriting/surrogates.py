@@ -37,8 +37,9 @@ class Surrogates:
     def __init__(self, cleaner: TextCleaner, variables: Mapping[str, str]) -> None:
         self.cleaner = cleaner
         self.variables = variables
-        self.uids: BoundedMap[str, str] = BoundedMap(20_000)
-        self.values: BoundedMap[tuple[ValueKind, str, str], str] = BoundedMap(20_000)
+        self.uids: BoundedMap[str, str] = BoundedMap(4_000)
+        self.values: BoundedMap[tuple[ValueKind, str, str], str] = BoundedMap(4_000)
+        self._flagged: BoundedMap[tuple[ValueKind, str, str], bool] = BoundedMap(4_000)
         self._subjects: BoundedMap[tuple[Any, ...], _Subject] = BoundedMap(64)
         self._contexts: BoundedMap[tuple[object, ...], ObjectContext] = BoundedMap(8)
 
@@ -46,6 +47,7 @@ class Surrogates:
         """Put together what this object asks the assigner for."""
         self.uids.trim()
         self.values.trim()
+        self._flagged.trim()
         scan = parsed.scan
         facts = scan.facts
         for tag in (0x00080018, 0x0020000D, 0x0020000E):
@@ -65,7 +67,7 @@ class Surrogates:
                 for operation, raw, local in scan.questions
                 if raw and operation.queries is not None
                 for query in operation.queries(partial(_text, charset_of(local)), raw)
-                if (query.kind, query.domain, query.value) not in self.values
+                if (key := (query.kind, query.domain, query.value)) not in self.values or key in self._flagged
             ),
             way_back=way_back,
         )
@@ -100,6 +102,8 @@ class Surrogates:
             self.uids[original] = surrogate
         for query, answer in zip(request.values, reply.values, strict=True):
             self.values[query.kind, query.domain, query.value] = answer
+            if reply.flags:  # asked again for every object, so that the report of each holds the flag
+                self._flagged[query.kind, query.domain, query.value] = True
         raw_charset = parsed.scan.facts.get(0x00080005, b"")
         key = (
             raw_charset,

@@ -54,11 +54,14 @@ class Written:
         (attribute, action) of everything that was touched.
     findings
         (finding, attribute) of odd things.
+    sop_uid
+        The SOP Instance UID that the object has now.
     """
 
     parts: list[bytes | memoryview] = field(default_factory=list)
     labels: Mapping[tuple[str, str], int] = field(default_factory=dict)
     findings: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    sop_uid: str = ""
 
 
 _Labels = tuple[tuple[str, str], ...]
@@ -124,8 +127,9 @@ class Writer:
             body = list(deflate(body))
         if parsed.trailing:
             state.findings.append(("trailing-zeros", "file"))
-        meta = _meta(parsed, context, self.compiler.sop_instance(parsed.table))
-        return Written([meta, *body], Counter(state.labels), Counter(state.findings))
+        uid = _sop_uid(parsed, context, self.compiler.sop_instance(parsed.table))
+        meta = file_meta(parsed.sop_class, uid, parsed.start.syntax)
+        return Written([meta, *body], Counter(state.labels), Counter(state.findings), uid)
 
     def _write_as_layout(self, parsed: Parsed, fit: Fit, context: ObjectContext, outcomes: Outcomes) -> Written:
         """Write an object that fits a layout: its changed elements, between what is known already."""
@@ -144,7 +148,8 @@ class Writer:
                 made[edit[0]] = edit[2]
             else:
                 behind.append(edit)
-        parts: list[bytes | memoryview] = [_meta(parsed, context, frame.sop_instance)]
+        uid = _sop_uid(parsed, context, frame.sop_instance)
+        parts: list[bytes | memoryview] = [file_meta(parsed.sop_class, uid, parsed.start.syntax)]
         buffer = parsed.buffer
         for place, (piece, element) in enumerate(zip(frame.pieces, fit.elements, strict=False)):
             parts.append(piece)
@@ -156,7 +161,8 @@ class Writer:
         behind.extend(self._pixels(state, parsed, parsed.elements[len(fit.elements)]))
         behind.sort(key=edit_order)
         parts.extend(assemble(parsed.view, fit.end, len(parsed.view), behind))
-        return Written(parts, *frame.totals(state))
+        labels, findings = frame.totals(state)
+        return Written(parts, labels, findings, uid)
 
     def _frame(self, layout: Layout, context: ObjectContext, outcomes: Outcomes) -> _Frame:
         """Join everything but the changed elements and the pixels, once for a layout."""
@@ -175,6 +181,16 @@ class Writer:
             pieces.append(b"".join(assemble(first.view, at, stop, inside)))
             at = after
         return _Frame(tuple(pieces), state, self.compiler.sop_instance(first.table))
+
+    def uid_of(self, parsed: Parsed, context: ObjectContext, tag: int) -> str:
+        """Return a UID of the data set as it is written; empty where the source has none."""
+        original = uid_text(parsed.scan.facts.get(tag, b""))
+        if not original:
+            return ""
+        try:
+            return self.compiler.uid_maker(parsed.table, tag)(context, original)
+        except TarnhelmError:  # an odd value, which is removed
+            return ""
 
     # -- pixels and additions -----------------------------------------------------------------------------------
 
@@ -240,11 +256,11 @@ class Writer:
         return edits
 
 
-def _meta(parsed: Parsed, context: ObjectContext, sop_instance: UidMaker) -> bytes:
+def _sop_uid(parsed: Parsed, context: ObjectContext, sop_instance: UidMaker) -> str:
     original = uid_text(parsed.scan.facts.get(0x00080018, b""))
     if not original:
         raise TarnhelmError(errors.MISSING_IDENTITY)
-    return file_meta(parsed.sop_class, sop_instance(context, original), parsed.start.syntax)
+    return sop_instance(context, original)
 
 
 class _FieldReader:

@@ -234,10 +234,14 @@ class RuleCompiler:
 
     def sop_instance(self, table: RuleTable) -> UidMaker:
         """Return what makes the SOP Instance UID, which the file meta information repeats (PS3.10 §7.1)."""
-        operation = self.operation(table, _SOP_INSTANCE, "UI")
+        return self.uid_maker(table, _SOP_INSTANCE)
+
+    def uid_maker(self, table: RuleTable, tag: int) -> UidMaker:
+        """Return what makes a UID of the data set: its surrogate, or what the recipe says instead."""
+        operation = self.operation(table, tag, "UI")
 
         def made(context: ObjectContext, original: str) -> str:
-            chosen = self.resolve_condition(operation, context, original, _SOP_INSTANCE, "UI")
+            chosen = self.resolve_condition(operation, context, original, tag, "UI")
             if chosen.code == OperationCode.COPY:
                 return original
             if chosen.make is None:
@@ -245,9 +249,9 @@ class RuleCompiler:
             try:
                 text = (chosen.make(context, original.encode("ascii")) or b"").decode("ascii")
             except (OddValue, ValueError, LookupError):
-                raise TarnhelmError(errors.BAD_SURROGATE, tag=_SOP_INSTANCE) from None
+                raise TarnhelmError(errors.BAD_SURROGATE, tag=tag) from None
             if not text or not fits(text, "UI"):
-                raise TarnhelmError(errors.BAD_SURROGATE, tag=_SOP_INSTANCE)
+                raise TarnhelmError(errors.BAD_SURROGATE, tag=tag)
             return text
 
         return made

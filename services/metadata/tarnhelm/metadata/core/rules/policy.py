@@ -99,21 +99,25 @@ def _own_positions(selector: Selector) -> Iterator[str]:
     elif isinstance(selector, TagSelector):
         yield from _private_position(selector.tag)
     elif isinstance(selector, PathSelector):
-        steps = [step for step in selector.steps if isinstance(step, TagPattern)]
-        if len(steps) == len(selector.steps) and all(step.exact and step.creator is None for step in steps):
-            yield ".".join(f"{step.value:08X}" for step in steps)
-        elif isinstance(selector.steps[-1], TagPattern):
-            # No position says "below this sequence, under this creator": the attribute is named wherever it stands.
-            yield from _private_position(selector.steps[-1])
+        steps = [] if selector.anchored or selector.steps[0] == "**" else ["**"]
+        steps += map(_step, selector.steps)
+        yield "." * (len(steps) == 1) + ".".join(steps)
 
 
 def _private_position(tag: TagPattern) -> Iterator[str]:
-    group, element = tag.value >> 16, tag.value & 0xFFFF
-    if tag.creator is not None:
-        yield f'{group:04X}"{tag.creator}"{"xx" if tag.block else f"{element & 0xFF:02X}"}'
-    elif tag.private:
-        digits = f"{tag.value:08X}", f"{tag.mask:08X}"
-        yield "".join(digit if mask == "F" else "x" for digit, mask in zip(*digits, strict=True))
+    if tag.creator is not None or tag.private:
+        yield _step(tag)
+
+
+def _step(step: TagPattern | str) -> str:
+    """Write one step of a path: ``**`` for any number of steps, ``?`` for any one, else a tag with its open digits."""
+    if isinstance(step, str):
+        return "**" if step == "**" else "?"
+    group, element = step.value >> 16, step.value & 0xFFFF
+    if step.creator is not None:
+        return f'{group:04X}"{step.creator}"{"xx" if step.block else f"{element & 0xFF:02X}"}'
+    digits = f"{step.value:08X}", f"{step.mask:08X}"
+    return "".join(digit if mask == "F" else "x" for digit, mask in zip(*digits, strict=True))
 
 
 def _safe_private(profile: Profile) -> list[list[Any]]:

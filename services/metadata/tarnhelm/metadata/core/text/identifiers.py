@@ -185,7 +185,7 @@ def _stands_alone(word: str, number: str, at: int) -> bool:
     return not (before and before[-1].isdigit()) and not (after and after[0].isdigit())
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _build(
     names: frozenset[str],
     ids: frozenset[str],
