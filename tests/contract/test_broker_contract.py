@@ -12,8 +12,10 @@ from dataclasses import replace
 import pytest
 from tests.support.brokers import Child, Place, gather
 
+from tarnhelm.cli.main import run
+from tarnhelm.cli.services import TarnhelmServices
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.gateway.broker import MAX_VALUE_BYTES, Broker, Consumer, ConsumerSettings, Partition, TopicSpec
+from tarnhelm.gateway.broker import MAX_VALUE_BYTES, TOPICS, Broker, Consumer, ConsumerSettings, Partition, TopicSpec
 from tarnhelm.gateway.broker.trace import new_trace, trace_headers, trace_of
 
 
@@ -383,6 +385,24 @@ def test_ensure_creates_compares_and_changes_nothing(place, topic, broker):
     assert (second.created, second.as_wanted) == (True, True)
     assert [one.created for one in other.ensure()] == [False, False]
     assert other.ensure()[0].differences["partitions"] == ("7", "4")
+    other.close()
+
+
+def test_the_command_makes_the_gateways_topics_and_tells_what_differs(place, capsys):
+    where = ["--folder", place.where] if place.kind == "sqlite" else ["--broker", place.where, "--allow-plaintext"]
+    names = [spec.name for spec in TOPICS]
+    assert run(["topics", "ensure", *where, "--partitions", "3"], TarnhelmServices()) == 0
+    assert [name in capsys.readouterr().out for name in names[:1]] == [True]
+    assert run(["topics", "ensure", *where, "--partitions", "3", "--check"], TarnhelmServices()) == 0
+    capsys.readouterr()
+    assert run(["topics", "ensure", *where, "--partitions", "5"], TarnhelmServices()) == 2
+    said = capsys.readouterr()
+    assert "BRK-009" in said.err
+    assert f"{len(names) - 1} topics" in said.err
+    row = next(line.split() for line in said.out.splitlines() if line.startswith("objects.ocr"))
+    assert row == ["objects.ocr", "differs", "partitions", "5", "3"]
+    other = place.open(*TOPICS)
+    assert {one.differences["partitions"][1] for one in other.ensure(apply=False) if one.differences} == {"3"}
     other.close()
 
 

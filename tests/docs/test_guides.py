@@ -92,7 +92,7 @@ def _page(page: Path) -> object:
     return pytest.param(page, id=page.stem, marks=() if page.stem in SHORT else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("page", map(_page, GUIDES))
+@pytest.mark.parametrize("page", [_page(page) for page in GUIDES])
 def test_a_guide_does_what_it_says(page: Path, corpus: Path, tmp_path: Path) -> None:
     reader = Reader(tmp_path, corpus)
     for block in blocks(page):

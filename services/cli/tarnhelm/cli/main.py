@@ -14,6 +14,7 @@ from tarnhelm.cli import (
     quarantine_commands,
     report_commands,
     site_commands,
+    topic_commands,
 )
 from tarnhelm.cli.argv import understood
 from tarnhelm.cli.console import exit_code_of, show_error
@@ -58,6 +59,7 @@ def build() -> typer.Typer:
     report_commands.register(app)
     project_commands.register(app)
     site_commands.register(app)
+    topic_commands.register(app)
     return app
 
 

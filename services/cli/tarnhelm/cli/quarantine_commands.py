@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 from tarnhelm.cli.clean_command import show_result
-from tarnhelm.cli.console import ExitCode, out, reports_errors
+from tarnhelm.cli.console import ExitCode, out, reports_errors, show_codes
 from tarnhelm.cli.places import Places, StatePlace, locked
 from tarnhelm.cli.run import CleanRequest, run_entries
 from tarnhelm.cli.services import Recipe, Services
@@ -86,9 +86,7 @@ def list_entries(
         console.print(table)
         console.print()
     console.print(f"{found.total():,} in quarantine")
-    for name, count in found.most_common():
-        kind = CATALOGUE.get(name)
-        console.print(f"  {name}  {count:,} ×  {kind.remedy if kind else ''}", soft_wrap=True)
+    show_codes(found)
 
 
 @reports_errors
@@ -209,7 +207,7 @@ def _decide_and_run(services: Services, ids: list[str], event: Event, by: str, r
         if event is Event.ACCEPT and record.code not in ACCEPTABLE:
             raise TarnhelmError(errors.NOT_ACCEPTABLE)
         chosen.setdefault(place, []).append(record)
-    worst = ExitCode.RELEASED
+    worst = ExitCode.DONE
     for place, records in chosen.items():
         worst = max(worst, _run_again(services, places, place, records, event, by, reason))
     return worst
@@ -263,7 +261,7 @@ def _run_again(
     result = run_entries(request, services, places, project, prepared, entries)
     code = show_result(result, dry_run=False, verbose=True)
     held = result.counts.quarantined + result.counts.rejected
-    return ExitCode.RELEASED if code == ExitCode.SOME_NOT_RELEASED and not held else code
+    return ExitCode.DONE if code == ExitCode.HELD and not held else code
 
 
 def _same_object(source: Source, record: ObjectRecord, keys: GatewayKeys, project: str) -> bool:

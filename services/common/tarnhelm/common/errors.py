@@ -474,7 +474,10 @@ MESSAGE_TOO_LARGE = error_code(
     "Send it in chunks, or by reference.",
 )
 TOPIC_NOT_ALLOWED = error_code(
-    "BRK-003", _U, "The topic is not one of this gateway's.", "Name a topic of the list that the gateway was started with."
+    "BRK-003",
+    _U,
+    "The topic is not one of this gateway's.",
+    "Name a topic of the list that the gateway was started with.",
 )
 BROKER_REFUSES = error_code(
     "BRK-004",
@@ -513,6 +516,12 @@ BROKER_UNREADABLE = error_code(
 BROKER_CLOSED = error_code("BRK-011", _W, "The broker's client was closed.", "Nothing to do: the process is ending.")
 BROKER_EXTRA_MISSING = error_code(
     "BRK-012", _U, "The client of Apache Kafka is not installed.", "Install the extra: pip install 'tarnhelm[kafka]'."
+)
+TOPIC_TOO_NARROW = error_code(
+    "BRK-013",
+    _W,
+    "The broker's topic takes smaller messages only than the gateway has to send.",
+    "Compare with tarnhelm topics ensure --check, then raise its max.message.bytes.",
 )
 
 # --- BLB: stored bytes ----------------------------------------------------------------------------------------
@@ -1182,4 +1191,10 @@ BAD_RECOVERY_KEY = error_code(
     _U,
     "There is no recovery key here, or one already, or its numbers are out of bounds (2 to 16 shares, 2 or more needed).",
     "Make one with: tarnhelm-steward key recovery.",
+)
+INPUT_UNREADABLE = error_code(
+    "STW-018",
+    _U,
+    "A file that was named, or a name of a project or person, is missing or cannot be read.",
+    "Name what exists.",
 )

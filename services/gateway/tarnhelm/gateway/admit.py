@@ -155,7 +155,7 @@ class Admission:
         else:
             if known.state is State.RELEASED:
                 book.pair([source], known.output_path, book.first_outcome(known))
-                book.counts.gone += not os.path.lexists(book.parts.out / known.output_path)  # noqa: PTH110
+                book.counts.gone += not os.path.lexists(book.parts.out / known.output_path)
             book.ended(source, "resumed" if known.source == digest else "duplicates")
 
     def _worth_another_try(self, known: ObjectRecord) -> bool:

@@ -7,7 +7,6 @@ it says NOT_SERVING, lets the calls in hand end, and goes.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import resource
 import sys
@@ -134,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     quota = QuotaSettings(given.subjects_per_hour, given.alarm_share)
     try:
         backend = backends.open_backend(backends.settings_from(given))
-        asyncio.run(_serve(settings, backend, tickets, quota))
+        serve.run(_serve(settings, backend, tickets, quota))
     except TarnhelmError as error:
         print(f"assign: {error.code} {error.safe_message} {error.kind.remedy}", file=sys.stderr)  # noqa: T201
         return 4 if error.disposition is Disposition.RETRY else 2

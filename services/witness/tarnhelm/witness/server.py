@@ -7,7 +7,6 @@ signed are served. On SIGTERM the server says NOT_SERVING, lets the calls in han
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tarnhelm.v1 import witness_pb2_grpc
 
 from tarnhelm.common import serve
-from tarnhelm.common.errors import WITNESS_UNDECIDED, WITNESS_REQUEST
+from tarnhelm.common.errors import WITNESS_REQUEST, WITNESS_UNDECIDED
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.witness.pool import JudgePool
 from tarnhelm.witness.service import Bounds, WitnessService
@@ -123,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bounds=Bounds(given.max_objects, int(given.max_scratch_gib * (1 << 30))),
     )
     try:
-        asyncio.run(_serve(served, settings))
+        serve.run(_serve(served, settings))
     except (OSError, ValueError):
         print("witness: a key, certificate, folder or address cannot be used", file=sys.stderr)  # noqa: T201
         return 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tarnhelm.cli.console import sentence_of
 from tarnhelm.cli.report.words import (
     ACTIONS,
     GONE,
@@ -117,20 +118,13 @@ def _words_of(fates: _Fates) -> list[tuple[str, str, str]]:
 
 def _code_row(code: str, count: int, state: State) -> dict[str, Any]:
     kind = CATALOGUE.get(code)
-    message = kind.message if kind else ""
     return {
         "code": code,
         "state": state.value,
         "count": count,
-        "message": _without_places(message),
+        "message": sentence_of(kind) if kind else "",
         "remedy": kind.remedy if kind else "",
     }
-
-
-def _without_places(message: str) -> str:
-    """Return the catalogue's sentence for many objects at once: its places hold different numbers for each."""
-    words = [word if "{" not in word else "…" for word in message.split(" ")]
-    return " ".join(words)
 
 
 def _time(seconds: float) -> str:

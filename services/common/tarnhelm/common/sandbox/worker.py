@@ -7,6 +7,7 @@ The server imports the factory's module and nothing runs in it but fork and wait
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import importlib
 import mmap
@@ -22,7 +23,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.common.errors import NO_SPACE, TarnhelmError
 from tarnhelm.common.limits import MIB, Limits
 from tarnhelm.common.sandbox import frames
 from tarnhelm.common.sandbox.channel import Caller, Channel
@@ -143,6 +144,10 @@ class _Work:
             kind, body = frames.FAILED, _named(error)
         except MemoryError:
             gc.collect()
+        except OSError as error:
+            # A full disk is no fault of the object's: it waits, like for any dependency.
+            full = error.errno in _DISK_FULL
+            kind, body = (frames.FAILED, _named(_NO_SPACE)) if full else (frames.FAULT, _site_of(error))
         except Exception as error:  # noqa: BLE001  # one bad file stops nothing; the text may hold a value
             kind, body = frames.FAULT, _site_of(error)
         self._channel.finish(number, kind, body)
@@ -161,6 +166,8 @@ class _Work:
 
 
 _WAITS = object()
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_SPACE = TarnhelmError(NO_SPACE)
 
 
 def _resolve(factory: str) -> Callable[[Any], Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from tarnhelm.common.serve.errors import Faults, Guard
 from tarnhelm.common.serve.metrics import CallMetrics, MetricsServer
 from tarnhelm.common.serve.settings import ServerSettings
 
-__all__ = ["Running", "Service", "serve", "start"]
+__all__ = ["Running", "Service", "run", "serve", "start"]
 
 _LOOK_SECONDS: Final = 0.1
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
@@ -172,3 +172,13 @@ async def serve(
     started(running)
     await stop.wait()
     await running.drain()
+
+
+def run(server: Coroutine[Any, Any, None]) -> None:
+    """Run a server to its end, in the fastest event loop that is installed."""
+    try:
+        import uvloop  # noqa: PLC0415 - optional
+    except ImportError:
+        asyncio.run(server)
+    else:
+        uvloop.run(server)

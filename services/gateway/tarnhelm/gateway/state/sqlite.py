@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -308,7 +309,10 @@ class SqliteState:
         with self._lock:
             self._spill()
             if self._db.in_transaction:
-                self._db.execute("COMMIT")
+                try:
+                    self._db.execute("COMMIT")
+                except sqlite3.OperationalError as error:
+                    raise _refused(error) from None
 
     def close(self) -> None:
         """Flush and close the file."""
@@ -332,10 +336,13 @@ class SqliteState:
         self._begin()
         try:
             batch.write(self._db)
-        except BaseException:
-            self._db.execute("ROLLBACK")
+        except BaseException as error:
+            with contextlib.suppress(sqlite3.OperationalError):  # a full disk has rolled it back already
+                self._db.execute("ROLLBACK")
             self._recent.clear()
             self._form.forget()
+            if isinstance(error, sqlite3.OperationalError):
+                raise _refused(error) from None
             raise
         finally:
             self._batch = Batch()
@@ -378,6 +385,11 @@ class SqliteState:
 
 def _record_of(row: tuple[Any, ...]) -> ObjectRecord:
     return ObjectRecord._make((row[0], State(row[1]), *row[2:14], bool(row[14])))
+
+
+def _refused(error: sqlite3.OperationalError) -> TarnhelmError:
+    """Say what the database's refusal means; its text may hold anything."""
+    return TarnhelmError(errors.NO_SPACE if error.sqlite_errorname == "SQLITE_FULL" else errors.STATE_BROKEN)
 
 
 def _verdict_of(row: tuple[str, str] | None) -> tuple[str, Mapping[tuple[str, str], int]]:

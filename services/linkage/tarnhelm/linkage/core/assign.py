@@ -298,9 +298,7 @@ class LocalAssigner:
             flags=flags,
         )
 
-    def record_paths(
-        self, run: str, pairs: Sequence[tuple[str, str]], owners: Sequence[tuple[str, str]] = ()
-    ) -> None:
+    def record_paths(self, run: str, pairs: Sequence[tuple[str, str]], owners: Sequence[tuple[str, str]] = ()) -> None:
         """Keep a batch of (original path, released path), sealed like the way back; see :meth:`WayBack.record_paths`."""
         self._way_back.record_paths(run, pairs, owners)
 

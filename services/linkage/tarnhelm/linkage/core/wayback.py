@@ -110,9 +110,7 @@ class WayBack:
                 records.append(_Record("study", link.study_uid, text, link.subject, link.study))
         self._put(records)
 
-    def record_paths(
-        self, run: str, pairs: Sequence[tuple[str, str]], owners: Sequence[tuple[str, str]] = ()
-    ) -> None:
+    def record_paths(self, run: str, pairs: Sequence[tuple[str, str]], owners: Sequence[tuple[str, str]] = ()) -> None:
         """Keep a batch of (original path, released path) of one run; surrogate-escaped bytes are kept as such.
 
         A path may name a patient, so the paths of each study are a record of their own, which a withdrawal finds.

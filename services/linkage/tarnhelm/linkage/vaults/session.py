@@ -19,7 +19,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -30,7 +30,7 @@ from tarnhelm.common.errors import VAULT_REFUSED, VAULT_SETTINGS, VAULT_UNAVAILA
 from tarnhelm.linkage.vaults.login import Login, TokenFile, login_request, read_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["Answer", "VaultServer", "VaultSession"]
 
@@ -40,6 +40,7 @@ _DENIED: Final = frozenset({401, 403})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _NO_KEY: Final = "encryption key not found"
 _CONNECTIONS: Final = 32
+_PIECE: Final = 1 << 20
 _HOLD_SECONDS: Final = 0.5
 """After a failed login no other is tried for so long: a hundred waiting calls must not become a hundred logins."""
 _RETRY_SECONDS: Final = 5.0
@@ -183,6 +184,33 @@ class VaultSession:
             grant = self._enter(grant)
             answer = self._send(grant.adapter, method, path, body)
         return answer
+
+    def download(self, path: str) -> Iterator[bytes]:
+        """Fetch what is no JSON, piece by piece: a snapshot of the server. LNK-007 where it breaks off, LNK-030."""
+        grant = self._grant or self._enter(None)
+        try:
+            with grant.adapter.request("get", f"/v1/{path}", stream=True) as response:
+                status = response.status_code
+                yield from response.iter_content(_PIECE) if status == 200 else ()
+                whole = True
+        except (OSError, ValueError, urllib3.exceptions.HTTPError):
+            status, whole = 0, False
+        if not whole or status not in _DECIDED:
+            raise TarnhelmError(VAULT_UNAVAILABLE)
+        if status != 200:
+            raise TarnhelmError(VAULT_REFUSED)
+
+    def upload(self, path: str, content: IO[bytes]) -> None:
+        """Send what is no JSON. LNK-007 where the server's state does not let it, LNK-030."""
+        grant = self._grant or self._enter(None)
+        try:
+            status = grant.adapter.request("post", f"/v1/{path}", data=content).status_code
+        except (OSError, ValueError, urllib3.exceptions.HTTPError):
+            status = 0
+        if status not in _DECIDED:
+            raise TarnhelmError(VAULT_UNAVAILABLE)
+        if status not in {200, 204}:
+            raise TarnhelmError(VAULT_REFUSED)
 
     def check(self) -> None:
         """Raise what would keep a request from being decided: LNK-007, LNK-030, LNK-031."""

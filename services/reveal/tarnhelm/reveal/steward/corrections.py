@@ -51,6 +51,11 @@ class Names:
             epoch: project_keys(vault, project, epoch) for epoch in range(1, project.epoch + 1)
         }
 
+    def own(self, subject: bytes) -> str:
+        """Give the Patient ID, in the current epoch, that a subject would have if it stood for itself."""
+        key = subject_key(self._keys[self._project.epoch].project, subject)
+        return patient_id_for(key, self._project.settings.prefix)
+
     def of(self, standing: Standing) -> tuple[Surrogate, ...]:
         """Give the surrogates of who stands so, the earliest epoch first."""
         settings = self._project.settings

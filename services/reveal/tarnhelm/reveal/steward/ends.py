@@ -82,15 +82,16 @@ def read_ends(content: bytes, writers: Mapping[str, bytes]) -> Ends:
             signed = Signed.from_bytes(line, END)
             entry = signed.document
             in_order = entry["number"] == number and entry["before"] == digests[-1]
-            if not in_order or not signed.holds(writers[entry["writer"]]):
-                raise TarnhelmError(ENDS_DAMAGED, line=number)
+            holds = in_order and signed.holds(writers[entry["writer"]])
             if entry["end"] == "destroyed":
                 destroyed.append(str(entry["project"]))
             else:
                 stone = Tombstone(bytes.fromhex(entry["tag"]), str(entry["case"]), int(entry["at"]))
                 tombstones.setdefault(str(entry["project"]), []).append(stone)
         except (TarnhelmError, KeyError, ValueError, TypeError):
-            raise TarnhelmError(ENDS_DAMAGED, line=number) from None
+            holds = False
+        if not holds:
+            raise TarnhelmError(ENDS_DAMAGED, line=number)
         digests.append(signed.digest)
     kept = {project: tuple(stones) for project, stones in tombstones.items()}
     return Ends(tuple(destroyed), kept, digests[-1], lines, tuple(digests))
@@ -137,7 +138,7 @@ class EndsFile:
 
     def destroyed(self, project: str, case: str, now: int, signer: Signer) -> None:
         """Write that a project is destroyed; once."""
-        entry = {"end": "destroyed", "project": project, "tag": "", "case": case, "at": now}
+        entry: dict[str, str | int] = {"end": "destroyed", "project": project, "tag": "", "case": case, "at": now}
         with locked(private_directory(self._path.parent)):
             ends = self.load()
             self._add(ends, [] if project in ends.destroyed else [entry], signer)
@@ -147,7 +148,7 @@ class EndsFile:
         with locked(private_directory(self._path.parent)):
             ends = self.load()
             known = {stone.tag for stone in ends.tombstones.get(project, ())}
-            entries = [
+            entries: list[dict[str, str | int]] = [
                 {"end": "withdrawn", "project": project, "tag": stone.tag.hex(), "case": stone.case, "at": stone.at}
                 for stone in stones
                 if stone.tag not in known

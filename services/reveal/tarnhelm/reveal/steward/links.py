@@ -88,7 +88,12 @@ def split_act(project: Project, ledger: Ledger, studies: Sequence[str], into: by
         owners |= {trace.subject for trace in found}
     if len(owners) != 1:
         raise TarnhelmError(LINK_CONFLICT)
-    arguments = {"subject": owners.pop().hex(), "studies": sorted(set(tags)), "into": into.hex(), "shown": sorted(studies)}
+    arguments = {
+        "subject": owners.pop().hex(),
+        "studies": sorted(set(tags)),
+        "into": into.hex(),
+        "shown": sorted(studies),
+    }
     return Act(CaseKind.SPLIT, project.id, arguments)
 
 

@@ -90,5 +90,6 @@ def _pairs(lines: Iterator[str], place: list[int]) -> Iterator[Pair]:
         if len(values) != len(headings) or not all(map(fits, row.values())) or not (row["prior"] and row["surviving"]):
             raise TarnhelmError(BAD_PAIRS, line=place[0])
         yield Pair(
-            Patient(row["prior"], row.get("prior_issuer", "")), Patient(row["surviving"], row.get("surviving_issuer", ""))
+            Patient(row["prior"], row.get("prior_issuer", "")),
+            Patient(row["surviving"], row.get("surviving_issuer", "")),
         )

@@ -13,6 +13,9 @@
     secret_id_file = "/etc/tarnhelm/steward.secret-id"
     #token_file = "/run/tarnhelm/steward.token"
     #kubernetes_role = "tarnhelm-steward"
+    [backup]                                    # optional: who takes snapshots, by the policy backup.hcl
+    role_id = "…"
+    secret_id_file = "/etc/tarnhelm/backup.secret-id"
     [database]
     address_file = "/etc/tarnhelm/ledger.address"
 
@@ -48,12 +51,15 @@ class ServerSettings:
         The vault, the steward's own identity, and where the Transit engine is.
     database_file
         Holds the address of the PostgreSQL database.
+    backup
+        The identity that takes snapshots of the server; nothing where this machine does not.
     """
 
     server: VaultServer
     login: Login
     mount: str
     database_file: Path
+    backup: Login | None = None
 
 
 def read_settings(path: Path) -> ServerSettings | None:
@@ -70,13 +76,16 @@ def read_settings(path: Path) -> ServerSettings | None:
 def _settings(document: dict[str, Any]) -> ServerSettings:
     vault, database = dict(document.pop("vault")), dict(document.pop("database"))
     ca_file = vault.pop("ca_file", "")
-    server = VaultServer(_text(vault.pop("address")), Path(_text(ca_file)) if ca_file else None, _text(vault.pop("namespace", "")))
+    server = VaultServer(
+        _text(vault.pop("address")), Path(_text(ca_file)) if ca_file else None, _text(vault.pop("namespace", ""))
+    )
     mount = _text(vault.pop("mount", MOUNT))
     database_file = Path(_text(database.pop("address_file")))
     login = _login(vault)
+    backup = _login(dict(document.pop("backup"))) if "backup" in document else None
     if document != {"format": 1} or database:
         raise TarnhelmError(VAULT_SETTINGS)
-    return ServerSettings(server, login, mount, database_file)
+    return ServerSettings(server, login, mount, database_file, backup)
 
 
 def _login(named: dict[str, Any]) -> Login:

@@ -124,30 +124,32 @@ def _look(place: Place, project: Project, act: Act) -> dict[str, Any]:
     names = Names(place.vault, project)
     patient_ids: set[str] = set()
     studies: set[str] = set()
-    forgotten: set[str] = set()
     mine: set[Trace] = set()
     with place.ledger(project) as ledger:
         subjects = [bytes.fromhex(subject) for subject in act.arguments["subjects"]]
         people = {ledger.canonical(subject) for subject in subjects}
         for person in sorted(people):
             near = ledger.traces(person)
-            mine |= {trace for trace, one in zip(near, _standings(ledger, near), strict=True) if one.canonical == person}
+            mine |= {
+                trace for trace, one in zip(near, _standings(ledger, near), strict=True) if one.canonical == person
+            }
             own = {surrogate.patient_id for surrogate in names.of(ledger.resolve(person, b""))}
             patient_ids |= own | {trace.handle for trace in mine if trace.kind == "subject"}
         studies |= {trace.handle for trace in mine if trace.kind == "study"}
-        for name in sorted(patient_ids):
-            traces = [trace for trace in ledger.traces_at(name) if trace.kind == "subject"]
-            others = {one.canonical for one in _standings(ledger, [trace for trace in traces if trace.subject])} - people
-            if others:
-                patient_ids.discard(name)
-            elif traces:
-                forgotten.add(name)
+        shared = {name for name in patient_ids | studies if _stands_for_others(ledger, name, people)}
+    patient_ids -= shared
     return {
         "patient_ids": sorted(patient_ids),
-        "studies": sorted(studies),
-        "forgotten_handles": sorted(forgotten | studies),
+        # Of a study that is somebody else's too, the person's objects are named by the Patient ID, where there is one.
+        "studies": sorted(studies - shared if patient_ids else studies),
+        "forgotten_handles": sorted((patient_ids | studies) - shared),
         "records": len(mine),
     }
+
+
+def _stands_for_others(ledger: Ledger, surrogate: str, people: set[bytes]) -> bool:
+    traces = [trace for trace in ledger.traces_at(surrogate) if trace.subject]
+    return not {standing.canonical for standing in _standings(ledger, traces)} <= people
 
 
 def _standings(ledger: Ledger, traces: Sequence[Trace]) -> list[Standing]:

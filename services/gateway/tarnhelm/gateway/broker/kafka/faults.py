@@ -47,7 +47,7 @@ def _kind(error: BaseException) -> ErrorCode:
         return errors.BROKER_REFUSES
     if isinstance(error, _TOO_LARGE):
         # Ours are checked before they are sent, so it is the topic that takes less than it should.
-        return errors.TOPICS_DIFFER
+        return errors.TOPIC_TOO_NARROW
     if isinstance(error, kafka_errors.UnknownTopicOrPartitionError):
         return errors.TOPIC_MISSING
     if isinstance(error, _SETTINGS):

@@ -34,7 +34,7 @@ LOST: Final = (
 )
 """The membership is in question: poll again, and it is taken up anew."""
 _AHEAD_BYTES: Final = 8 << 20
-_AHEAD_RECORDS: Final = 500
+_AHEAD_RECORDS: Final = 1000
 _POLL_MS: Final = 200
 _JOIN_MS: Final = 1000
 _SILENCE_SECONDS: Final = 240.0
@@ -161,6 +161,8 @@ class Reader:
                     max_bytes -= message.size
             self._ready = kept
             self._no_room = full and not found
+            if found:
+                self._changed.notify_all()
         return found
 
     def set_paused(self, partitions: frozenset[Partition]) -> None:
@@ -201,9 +203,13 @@ class Reader:
     def _round(self) -> None:
         joined = self._client.group_metadata().state is MemberState.STABLE
         with self._changed:
+            # Enough was read ahead: wait for room here, since a client with everything paused would sleep on. But not
+            # while the group is joining, for then the place to wait is the client's poll.
+            full = not self._changed.wait_for(self._has_room, _POLL_MS / 1000 if joined else 0)
             self._seek()
-            self._hold()
-        found = self._client.poll(_POLL_MS if joined else _JOIN_MS, _AHEAD_RECORDS)
+            self._hold(everything=full)
+        milliseconds = _JOIN_MS if not joined else 0 if full else _POLL_MS
+        found = self._client.poll(milliseconds, _AHEAD_RECORDS)
         with self._changed:
             self._follow()
             for records in found.values():
@@ -219,10 +225,12 @@ class Reader:
         for partition in starting:
             self._start(partition)
 
-    def _hold(self) -> None:
-        """Pause in the client what must not be read now: everything, when enough was read ahead."""
+    def _has_room(self) -> bool:
+        return self._ready_bytes < _AHEAD_BYTES and len(self._ready) < _AHEAD_RECORDS
+
+    def _hold(self, *, everything: bool) -> None:
+        """Pause in the client what must not be read now."""
         assigned = self._client.assignment()
-        everything = self._ready_bytes >= _AHEAD_BYTES or len(self._ready) >= _AHEAD_RECORDS
         wanted = {one for one in assigned if everything or ours(one) in self._paused or ours(one) in self._starting}
         held = self._client.paused() & assigned
         if resumed := held - wanted:
