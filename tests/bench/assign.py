@@ -31,8 +31,10 @@ from tests.bench.ledger import server as postgres_server
 from tests.support.assign_server import AssignServer, Gateway, LocalPlace, ServerPlace, start_server
 from tests.support.openbao import binary, start_bao
 
+from tarnhelm.common import serve
 from tarnhelm.common.assign import AssignRequest, ValueKind, ValueQuery
 from tarnhelm.common.assign_client import query_bytes
+from tarnhelm.common.tickets import TicketReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "benchmarks-linkage.md"
 MARKS = ("<!-- bench-assign: begin -->", "<!-- bench-assign: end -->")
 SUBJECTS = 500
+PINNED = ("taskset", "-c", "0") if shutil.which("taskset") and (os.cpu_count() or 1) > 1 else ()
 UIDS = 5
 """Distinct UIDs of an image: study, series, instance, frame of reference, one that is referred to."""
 
@@ -61,7 +64,7 @@ class Row:
         """Give it as Markdown."""
         return (
             f"| {self.place} | {self.what} | {self.in_flight} | {self.rate:,.0f} | {self.half_ms:.1f} | {self.most_ms:.1f} "
-            f"| {self.cpu_us:,.0f} | {1e6 / self.cpu_us:,.0f} | {self.mebibytes:.0f} |"
+            f"| {self.cpu_us:,.0f} | {1e6 / self.cpu_us:,.0f} | {f'{self.mebibytes:.0f}' if self.mebibytes else '–'} |"
         )
 
 
@@ -152,9 +155,8 @@ def rows(name: str, place: Any, folder: Path, count: int) -> Iterator[Row]:
             for request in questions
         ]
 
-    prefix = ["taskset", "-c", "0"] if shutil.which("taskset") and (os.cpu_count() or 1) > 1 else []
     options = ["--ticket-key-file", gateway.key_file, "--subjects-per-hour", 1_000_000, "--alarm-share", 1.0]
-    server = start_server(*place.arguments, *options, prefix=prefix)
+    server = start_server(*place.arguments, *options, prefix=PINNED)
     try:
         known = [question(subject, 0) for subject in range(SUBJECTS)]
         asyncio.run(drive(server.port, messages(known), 64))
@@ -169,7 +171,49 @@ def rows(name: str, place: Any, folder: Path, count: int) -> Iterator[Row]:
         server.stop()
 
 
-def table(found: Sequence[Row], count: int) -> str:
+async def floor() -> None:
+    """Serve answers of the same size that nothing is done for: what gRPC costs alone."""
+
+    class Empty(linkage_pb2_grpc.AssignServiceServicer):
+        async def Assign(self, _request: Any, _context: Any) -> pb.AssignResponse:  # noqa: N802 - the protocol's name
+            return pb.AssignResponse(subject_id="x" * 20, subject_key=b"x" * 32, uids=["2.25." + "1" * 39] * UIDS)
+
+    server = grpc.aio.server()
+    linkage_pb2_grpc.add_AssignServiceServicer_to_server(Empty(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    sys.stderr.write(f"listening on port {port}\n")
+    sys.stderr.flush()
+    await server.wait_for_termination()
+
+
+def floors(folder: Path, count: int) -> Iterator[Row]:
+    """Measure what no code of ours can make faster: an empty call, and the check of a signature."""
+    gateway = Gateway(folder, "floor")
+    tickets = [gateway.ticket("0" * 32) for _ in range(min(count, 2000))]
+    query = query_bytes(question(1, 1))
+    server = AssignServer.started([*PINNED, sys.executable, "-m", "tests.bench.assign", "--floor"])
+    try:
+        messages = [pb.AssignRequest(ticket=ticket, query=query) for ticket in tickets] * max(1, count // len(tickets))
+        measured("–", "warm", server, messages[:500], 64)
+        yield measured("–", "floor: empty call", server, messages, 64)
+    finally:
+        server.stop(kill=True)
+    reader = TicketReader([gateway.key.public_key().public_bytes_raw()])
+    taken = []
+    used = time.process_time()
+    for ticket in tickets:
+        begin = time.perf_counter()
+        reader.read(ticket)
+        taken.append(time.perf_counter() - begin)
+    used = (time.process_time() - used) / len(tickets)
+    quantiles = statistics.quantiles(taken, n=100)
+    yield Row(
+        "–", "floor: signature", 1, len(taken) / sum(taken), quantiles[49] * 1000, quantiles[98] * 1000, used * 1e6, 0
+    )
+
+
+def table(found: Sequence[Row], count: int, load: float) -> str:
     """Give the section of the page."""
     when = dt.datetime.now(dt.UTC).date().isoformat()
     head = (
@@ -177,7 +221,7 @@ def table(found: Sequence[Row], count: int) -> str:
         "| server MiB |\n|---|---|---:|---:|---:|---:|---:|---:|---:|"
     )
     machine = (
-        f"{when}, {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, "
+        f"{when}, load average {load:.1f} before the run, {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, "
         f"grpcio {grpc.__version__}; the server on one core, clients, OpenBao and PostgreSQL on the others; {count:,} hot "
         f"objects of {SUBJECTS} subjects and {count // 2:,} cold ones, {UIDS} UIDs and two values each; a ticket for each."
     )
@@ -198,12 +242,18 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20_000, help="hot objects (default: %(default)s)")
     parser.add_argument("--local", action="store_true", help="the state directory alone")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
+    parser.add_argument("--floor", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.floor:
+        serve.run(floor())
+        return 0
     if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, set(range(1, os.cpu_count() or 2)))
+    load = os.getloadavg()[0]
     found: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="tarnhelm-bench-") as made:
         folder = Path(made)
+        found += floors(folder, given.count)
         found += rows("files (SQLite)", LocalPlace(folder), folder, given.count)
         if not given.local and binary() is not None:
             with postgres_server(folder) as address:
@@ -216,7 +266,7 @@ def main() -> int:
                         place.close()
                     finally:
                         bao.close()
-    section = table(found, given.count)
+    section = table(found, given.count, load)
     sys.stdout.write(section + "\n")
     if given.write:
         write(section)

@@ -33,6 +33,13 @@ def server_kind(request, place):
 
 
 @pytest.fixture
+def agrees(server_kind):
+    """Skip where groups take longer to agree than a test may."""
+    if server_kind == "tansu":
+        pytest.skip("Tansu's groups take up to half a minute to agree, and it creates topics that are asked for")
+
+
+@pytest.fixture
 def topic():
     return TopicSpec(f"t-{uuid.uuid4().hex[:12]}", partitions=4)
 
@@ -136,7 +143,7 @@ def test_each_group_reads_everything(broker, topic, join):
         assert sorted(numbers(found)) == list(range(20))
 
 
-def test_what_a_killed_consumer_had_in_hand_is_delivered_to_the_others(place, broker, topic, join):
+def test_what_a_killed_consumer_had_in_hand_is_delivered_to_the_others(agrees, place, broker, topic, join):
     # The child takes what it gets and commits nothing; it and this process share the partitions.
     child = Child(place, topic, role="consume", group="readers", commit=False, hold=True)
     fill(broker, topic, 40)
@@ -151,7 +158,7 @@ def test_what_a_killed_consumer_had_in_hand_is_delivered_to_the_others(place, br
     assert time.monotonic() - started < place.session_seconds + 15
 
 
-def test_two_consumers_share_the_partitions_and_a_leaver_gives_his_back(broker, topic, place, join):
+def test_two_consumers_share_the_partitions_and_a_leaver_gives_his_back(agrees, broker, topic, place, join):
     gained, lost = [], []
 
     def changed(more, less):
@@ -177,7 +184,7 @@ def test_two_consumers_share_the_partitions_and_a_leaver_gives_his_back(broker, 
     settle(lambda: len(one.assignment()) == 4, one)
 
 
-def test_work_on_a_partition_that_was_lost_moves_no_position(broker, topic, place, join):
+def test_work_on_a_partition_that_was_lost_moves_no_position(agrees, broker, topic, place, join):
     fill(broker, topic, 40)
     one = join()
     messages = gather(one, lambda some: len(some) == 40, commit=False)
@@ -200,7 +207,7 @@ def test_work_on_a_partition_that_was_lost_moves_no_position(broker, topic, plac
     assert set(numbers(redelivered)) == theirs
 
 
-def test_a_paused_partition_gives_nothing_and_the_others_go_on(broker, topic, place, join):
+def test_a_paused_partition_gives_nothing_and_the_others_go_on(agrees, broker, topic, place, join):
     consumer = join()
     paused = Partition(topic.name, fill(broker, topic, 1)[0].partition.number)
     gather(consumer, bool)
@@ -354,7 +361,7 @@ def test_a_record_past_its_age_goes_and_its_loss_is_counted(place, server_kind, 
     short.close()
 
 
-def test_only_allowed_topics_and_only_those_that_are_there(place, topic, broker):
+def test_only_allowed_topics_and_only_those_that_are_there(agrees, place, topic, broker):
     with pytest.raises(TarnhelmError) as refused:
         broker.publish("another", b"k", b"")
     assert refused.value.code == "BRK-003"

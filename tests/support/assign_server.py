@@ -68,6 +68,19 @@ class AssignServer:
     tls: tuple[Path, Path | None, Path | None] | None = None
     opened: list[AssignChannel] = field(default_factory=list)
 
+    @classmethod
+    def started(cls, command: Sequence[str], tls: Any = None) -> AssignServer:
+        """Start a command, and wait until it says that it listens."""
+        environment = dict(os.environ, PYTHONWARNINGS="")
+        process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment
+        )
+        assert process.stderr is not None
+        for line in iter(process.stderr.readline, ""):
+            if found := _LISTENING.search(line):
+                return cls(process, int(found[1]), int(found[2] or 0), [line], tls)
+        raise AssertionError(f"the server ended with {process.wait(30)}")
+
     @property
     def target(self) -> str:
         return f"127.0.0.1:{self.port}"
@@ -116,14 +129,7 @@ def start_server(*arguments: object, tls: Any = None, prefix: Sequence[str] = ()
     """Start a server and wait until it listens."""
     command = [*prefix, sys.executable, "-m", "tarnhelm.linkage.server", "--listen", "127.0.0.1:0", "--drain-seconds", "0",
                "--metrics-listen", "0", *map(str, arguments)]  # fmt: skip
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=dict(os.environ, PYTHONWARNINGS="")
-    )
-    assert process.stderr is not None
-    for line in iter(process.stderr.readline, ""):
-        if found := _LISTENING.search(line):
-            return AssignServer(process, int(found[1]), int(found[2]), [line], tls)
-    raise AssertionError(f"the server ended with {process.wait(30)}")
+    return AssignServer.started(command, tls)
 
 
 class LocalPlace:

@@ -45,7 +45,7 @@ class Place:
         return ConsumerSettings(session_seconds=self.session_seconds, heartbeat_seconds=0.3)
 
 
-def gather(consumer, enough, seconds=20.0, *, commit=True, max_records=500, max_bytes=1 << 22):
+def gather(consumer, enough, seconds=60.0, *, commit=True, max_records=500, max_bytes=1 << 22):
     """Poll until ``enough(messages)`` or the time is over; marks all as done and commits unless told not to."""
     found = []
     deadline = time.monotonic() + seconds

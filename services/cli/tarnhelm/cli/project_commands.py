@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -15,9 +15,13 @@ from tarnhelm.cli.services import Services
 from tarnhelm.cli.sites import chosen_site
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.linkage.core.cohort import CohortRow, checked_rows, cohort_entries, read_cohort
 from tarnhelm.linkage.core.projects import Project, ProjectSettings
 from tarnhelm.linkage.custodian import create_custodian_key, fingerprint, load_public_key
 from tarnhelm.linkage.local import LocalLinkage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["register"]
 
@@ -77,6 +81,10 @@ def create_project(
             help="Your record numbers and useful words, instead of those of `tarnhelm site set`.",
         ),
     ] = None,
+    cohort: Annotated[
+        Path | None,
+        typer.Option("--cohort", metavar="LIST.csv", help="Who is accepted, and under which id; nobody else is."),
+    ] = None,
 ) -> None:
     """Make a project and its keys.
 
@@ -87,6 +95,7 @@ def create_project(
         tarnhelm project create trial-7 --custodian custodian.pub.pem
         tarnhelm project create trial-7 --prefix T7- --whole-weeks
         tarnhelm project create trial-7 --site site.yaml
+        tarnhelm project create trial-7 --cohort list.csv
     """
     services: Services = context.obj
     places = Places.of_user()
@@ -99,7 +108,11 @@ def create_project(
         custodian_public_key=key,
         site=chosen_site(site, places, services),
     )
-    project = LocalLinkage(places.root).create(label, settings)
+    rows = _cohort_rows(cohort) if cohort is not None else ()
+    linkage = LocalLinkage(places.root)
+    project = linkage.create(label, settings)
+    if rows:
+        _put_cohort(linkage, project, rows)
     _show(places, project)
 
 
@@ -184,6 +197,34 @@ def _show(places: Places, project: Project) -> None:
     for row in rows:
         table.add_row(*row)
     out().print(table)
+
+
+def _cohort_rows(path: Path) -> tuple[CohortRow, ...]:
+    """Read a list and say every fault of it, by lines; a project is made only with a list without one."""
+    try:
+        with path.open("rb") as stream:
+            found = read_cohort(stream)
+    except OSError:
+        raise TarnhelmError(errors.INPUT_UNREADABLE) from None
+    for fault in found.faults:
+        earlier = f" (line {fault.earlier})" if fault.earlier else ""
+        err().print(f"line {fault.line}: {fault.kind}{earlier}", markup=False, soft_wrap=True)
+    return checked_rows(found)
+
+
+def _put_cohort(linkage: LocalLinkage, project: Project, rows: Sequence[CohortRow]) -> None:
+    """Put the list before anybody can clean with the project; where it cannot be put, the project does not stay."""
+    try:
+        entries = cohort_entries(rows, linkage.identities(project.id))
+        ledger = linkage.ledger(project.id)
+        try:
+            count = ledger.put_cohort(entries)
+        finally:
+            ledger.close()
+    except TarnhelmError:
+        linkage.destroy(project.id)
+        raise
+    err().print(f"{count:,} on the list; nobody else is accepted.", soft_wrap=True)
 
 
 def _read(path: Path) -> bytes:

@@ -46,6 +46,9 @@ _INTEGRITY: Final = frozenset(
         errors.CASES_DAMAGED,
         errors.RECORD_DAMAGED,
         errors.LEDGER_DAMAGED,
+        errors.ENDS_DAMAGED,
+        errors.END_DOES_NOT_HOLD,
+        errors.STILL_RESOLVABLE,
     )
 )
 _PIPE_COLUMNS: Final = 160

@@ -135,13 +135,13 @@ def _unpack(archive: IO[bytes], staging: Path) -> None:
                 if stream is None or not fits:
                     raise TarnhelmError(BACKUP_UNREADABLE)
                 seen.add(member.name)
+                _make_way(staging, staging / member.name)
                 _write(staging / member.name, stream)
     except tarfile.TarError:
         raise TarnhelmError(BACKUP_UNREADABLE) from None
 
 
 def _write(path: Path, stream: IO[bytes]) -> None:
-    private_directory(path.parent)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as target:
@@ -162,13 +162,18 @@ def _move(staging: Path, state: Path, *, replace: bool) -> None:
         target = state / path.relative_to(staging)
         if target.exists() and not replace:
             continue
-        for parent in reversed(target.relative_to(state).parents[:-1]):
-            private_directory(state / parent)
+        _make_way(state, target)
         if target.suffix == ".sqlite":
             for suffix in ("-wal", "-shm"):
                 target.with_name(target.name + suffix).unlink(missing_ok=True)
         path.replace(target)
         _sync(target.parent)
+
+
+def _make_way(root: Path, path: Path) -> None:
+    """Make every folder above a file with mode 0700, not the last one alone."""
+    for parent in reversed(path.relative_to(root).parents[:-1]):
+        private_directory(root / parent)
 
 
 def _sync(folder: Path) -> None:

@@ -52,6 +52,7 @@ _PIECE: Final = 1 << 20
 def backup_digest(source: IO[bytes]) -> str:
     """sha256 (hex) of a backup: what the case names."""
     digest = hashlib.sha256()
+    source.seek(0)
     while piece := source.read(_PIECE):
         digest.update(piece)
     source.seek(0)
