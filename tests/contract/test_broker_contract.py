@@ -56,7 +56,7 @@ def broker(place, topic):
 def join(broker, place, topic):
     """Join a group of the topic, and wait for a number of partitions while nothing is there to read."""
 
-    def joined(partitions=0, *, group="readers", topics=(topic.name,), behaviour=None, changed=None):
+    def joined(partitions=0, *, group=topic.name, topics=(topic.name,), behaviour=None, changed=None):
         consumer = broker.consumer(group, topics, behaviour or place.behaviour, changed)
         settle(lambda: len(consumer.assignment()) == partitions, consumer)
         return consumer
@@ -88,7 +88,7 @@ def numbers(messages):
 
 def test_they_are_what_the_protocol_says(broker, topic):
     made: Broker = broker
-    consumer: Consumer = made.consumer("readers", [topic.name])
+    consumer: Consumer = made.consumer(topic.name, [topic.name])
     consumer.close()
     consumer.close()
 
@@ -133,7 +133,7 @@ def test_a_position_moves_only_over_what_is_done(broker, topic, join):
     consumer.close()
     again = join()
     assert numbers(gather(again, lambda some: len(some) == 4)) == [2, 3, 4, 5]
-    assert broker.lag("readers", [topic.name])[only] == 0
+    assert broker.lag(topic.name, [topic.name])[only] == 0
 
 
 def test_each_group_reads_everything(broker, topic, join):
@@ -145,11 +145,11 @@ def test_each_group_reads_everything(broker, topic, join):
 
 def test_what_a_killed_consumer_had_in_hand_is_delivered_to_the_others(agrees, place, broker, topic, join):
     # The child takes what it gets and commits nothing; it and this process share the partitions.
-    child = Child(place, topic, role="consume", group="readers", commit=False, hold=True)
+    child = Child(place, topic, role="consume", group=topic.name, commit=False, hold=True)
     fill(broker, topic, 40)
     taken = child.line()
     assert taken is not None
-    ours = broker.consumer("readers", [topic.name], place.behaviour)
+    ours = broker.consumer(topic.name, [topic.name], place.behaviour)
     started = time.monotonic()
     child.kill()
     found = gather(ours, lambda some: len(some) >= 40, seconds=place.session_seconds + 20)
@@ -166,7 +166,7 @@ def test_two_consumers_share_the_partitions_and_a_leaver_gives_his_back(agrees, 
         lost.append(less)
 
     one = join(4, changed=changed)
-    two = broker.consumer("readers", [topic.name], place.behaviour)
+    two = broker.consumer(topic.name, [topic.name], place.behaviour)
     settle(lambda: len(one.assignment()) == len(two.assignment()) == 2, one, two)
     assert one.assignment().isdisjoint(two.assignment())
     assert len(frozenset().union(*gained)) == 4
@@ -188,7 +188,7 @@ def test_work_on_a_partition_that_was_lost_moves_no_position(agrees, broker, top
     fill(broker, topic, 40)
     one = join()
     messages = gather(one, lambda some: len(some) == 40, commit=False)
-    two = broker.consumer("readers", [topic.name], place.behaviour)
+    two = broker.consumer(topic.name, [topic.name], place.behaviour)
     deadline = time.monotonic() + 40
     redelivered = []
     while len(two.assignment()) < 2 or len(one.assignment()) > 2:
@@ -220,7 +220,7 @@ def test_a_paused_partition_gives_nothing_and_the_others_go_on(agrees, broker, t
     found += gather(consumer, bool, seconds=1.0)
     assert sorted(numbers(found)) == others
     # A second member comes and goes: the pause holds over both rebalances.
-    other = broker.consumer("readers", [topic.name], replace(place.behaviour, max_bytes_in_flight=1))
+    other = broker.consumer(topic.name, [topic.name], replace(place.behaviour, max_bytes_in_flight=1))
     deadline = time.monotonic() + 40
     while not other.assignment():
         assert time.monotonic() < deadline
@@ -310,14 +310,14 @@ def test_lag_counts_what_is_not_committed(broker, topic, join, server_kind):
     if server_kind == "tansu":
         pytest.skip("Tansu tells wrong end offsets")
     fill(broker, topic, 30)
-    assert sum(broker.lag("readers", [topic.name]).values()) == 30
+    assert sum(broker.lag(topic.name, [topic.name]).values()) == 30
     consumer = join()
     messages = gather(consumer, lambda some: len(some) == 30, commit=False)
     assert sum(consumer.lag().values()) == 30
     for message in messages[:10]:
         consumer.done(message)
     moved = sum(consumer.commit().values())
-    assert sum(consumer.lag().values()) == sum(broker.lag("readers", [topic.name]).values()) == 30 - moved
+    assert sum(consumer.lag().values()) == sum(broker.lag(topic.name, [topic.name]).values()) == 30 - moved
 
 
 def test_trim_deletes_what_all_the_groups_have_committed(broker, topic, join, server_kind):
@@ -344,16 +344,16 @@ def test_a_record_past_its_age_goes_and_its_loss_is_counted(place, server_kind, 
     spec = TopicSpec(f"{topic.name}-old", partitions=1, retention_seconds=1.5)
     short = place.open(spec)
     short.ensure()
-    consumer = short.consumer("readers", [spec.name], place.behaviour)
+    consumer = short.consumer(topic.name, [spec.name], place.behaviour)
     fill(short, spec, 3)
     assert numbers(gather(consumer, lambda some: len(some) == 3)) == [0, 1, 2]
     consumer.pause(consumer.assignment())
     assert consumer.poll(max_records=1, max_bytes=1, timeout_seconds=0.5) == []  # what was asked for before comes back
     fill(short, spec, 5)
     deadline = time.monotonic() + 20
-    while sum(short.lag("readers", [spec.name]).values()) and time.monotonic() < deadline:
+    while sum(short.lag(topic.name, [spec.name]).values()) and time.monotonic() < deadline:
         assert consumer.poll(max_records=1, max_bytes=1, timeout_seconds=0.2) == []
-    assert sum(short.lag("readers", [spec.name]).values()) == 0
+    assert sum(short.lag(topic.name, [spec.name]).values()) == 0
     short.publish(spec.name, b"k", b"99").result(20)
     consumer.resume(consumer.assignment())
     assert numbers(gather(consumer, bool)) == [99]
@@ -367,9 +367,9 @@ def test_only_allowed_topics_and_only_those_that_are_there(agrees, place, topic,
     assert refused.value.code == "BRK-003"
     for topics in (["another"], [], [topic.name, "another"]):
         with pytest.raises(TarnhelmError, match="not one of this gateway's"):
-            broker.consumer("readers", topics)
+            broker.consumer(topic.name, topics)
     with pytest.raises(TarnhelmError, match="not one of this gateway's"):
-        broker.trim("another", ["readers"])
+        broker.trim("another", [topic.name])
     absent = TopicSpec(f"absent-{uuid.uuid4().hex[:8]}")
     other = place.open(absent)
     assert [report.missing for report in other.ensure(apply=False)] == [True]
@@ -424,7 +424,7 @@ def test_the_command_makes_the_gateways_topics_and_tells_what_differs(place, cap
 )
 def test_messages_of_four_processes_arrive_each_and_nothing_else(place, topic, broker, count):
     each = count // 4
-    consumers = [Child(place, topic, role="consume", group="readers") for _ in range(2)]
+    consumers = [Child(place, topic, role="consume", group=topic.name) for _ in range(2)]
     producers = [Child(place, topic, role="produce", name=name, count=each, size=300) for name in "abcd"]
     acknowledged = {(line["partition"], line["offset"]) for producer in producers for line in producer.lines()}
     assert len(acknowledged) == count

@@ -125,7 +125,10 @@ def test_the_same_project_gives_the_same_bytes_again_and_another_one_shares_noth
     assert not uids_a & uids_c
 
 
-def test_killed_at_any_moment_nothing_is_lost_and_nothing_unverified_is_released(tarnhelm: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [3, pytest.param(12, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_nothing_is_lost_and_nothing_unverified_is_released(
+    tarnhelm: Any, tmp_path: Path, kills: int
+) -> None:
     source, out, state = chest_series(tmp_path / "in", 150), tmp_path / "out", tmp_path / "state"
     assert tarnhelm("project", "create", "one").returncode == 0
     whole = tmp_path / "whole"
@@ -134,7 +137,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_unverified_is_released
     assert len(wanted) == 150
     moments = random.Random(7)
     killed = 0
-    for _ in range(6):
+    for _ in range(kills):
         arguments = ["clean", str(source), str(out), "--project", "one", "--resume"]
         running = subprocess.Popen(
             [sys.executable, "-c", COMMAND, *arguments],

@@ -113,7 +113,14 @@ def small_disk(tmp_path: Path) -> Any:
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk_stops_the_run_and_resume_finishes_it(tarnhelm: Any, tmp_path: Path, small_disk: Path) -> None:
+def test_a_full_disk_stops_the_run_and_resume_finishes_it(
+    tarnhelm: Any, tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import functools
+
+    from tarnhelm.gateway.plan import Plan
+
+    monkeypatch.setattr("tarnhelm.cli.run.Plan", functools.partial(Plan, retry_seconds=0.2))
     source = fill(tmp_path / "in", 12, size=30_000)
     done = tarnhelm("clean", source, small_disk / "out", code=None)
     assert done.returncode in (2, 4), done.stdout
