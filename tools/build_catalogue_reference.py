@@ -10,17 +10,20 @@ import inspect
 import re
 import sys
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Final
 
 from tarnhelm.common import errors, limits
-from tarnhelm.common.errors import CATALOGUE, Disposition
+from tarnhelm.common.errors import CATALOGUE, Disposition, catalogue
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs/reference"
 
 CODES_HEAD = """# Error codes
 
-Made by `tools/build_catalogue_reference.py` from the catalogue in `services/common/tarnhelm/common/errors.py`; `tarnhelm codes`
+Made by `tools/build_catalogue_reference.py` from the catalogue in `services/common/tarnhelm/common/errors/`; `tarnhelm codes`
 prints the same. A code is stable: it keeps its meaning for ever and is never used again. A message holds numbers and
 attribute tags, never a value out of a file; `{…}` is such a number.
 
@@ -88,11 +91,10 @@ def main() -> int:
 
 def codes_page() -> str:
     """Return the page of error codes, by family."""
-    source = inspect.getsource(errors)
-    docs = _attribute_docs(source, "Disposition")
+    docs = _attribute_docs(inspect.getsource(catalogue), "Disposition")
     lines = [f"| {one.value} | {docs[one.name]} |" for one in Disposition]
     families = list(dict.fromkeys(code.split("-")[0] for code in CATALOGUE))
-    titles = dict(re.findall(r"^# --- ([A-Z]{3}): (.+?) -+$", source, re.MULTILINE))
+    titles = dict(_family(import_module(f"{errors.__name__}.{one.name}")) for one in iter_modules(errors.__path__))
     for family in families:
         lines += [
             "",
@@ -106,6 +108,12 @@ def codes_page() -> str:
             f"| `{kind.code}` | {kind.disposition.value} | {_places(kind.message)} | {kind.remedy} |" for kind in rows
         ]
     return CODES_HEAD + "\n".join(lines) + "\n"
+
+
+def _family(module: ModuleType) -> tuple[str, str]:
+    """Return a family's letters and its subject: the first line of its file."""
+    letters, _, subject = (module.__doc__ or "").splitlines()[0].partition(": ")
+    return letters, subject.removesuffix(".")
 
 
 def limits_page() -> str:
