@@ -25,9 +25,6 @@ from tarnhelm.linkage.backend import LocalBackend
 from tarnhelm.linkage.desk import Desk, Question
 from tarnhelm.linkage.quota import QuotaSettings
 
-NOW = int(time.time())
-"""The ledger has a clock of its own."""
-
 
 class Log:
     def __init__(self):
@@ -44,10 +41,12 @@ class Times:
     """A clock of each kind, moved by hand."""
 
     def __init__(self):
+        # Of today, and taken anew for each test: the ledger goes by a clock of its own.
+        self.begun = int(time.time())
         self.passed = 0.0
 
     def now(self):
-        return NOW + self.passed
+        return self.begun + self.passed
 
     def monotonic(self):
         return self.passed
@@ -347,7 +346,7 @@ def test_the_number_of_open_projects_is_bounded(bench, monkeypatch):
     monkeypatch.setattr("tarnhelm.linkage.desk._MOST_PROJECTS", 2)
     for label in ("one", "two", "three"):
         project = bench.linkage.create(label)
-        ticket = AdmissionTicket(project.id, "o", NOW + 900, 1, label.encode().ljust(32))
+        ticket = AdmissionTicket(project.id, "o", int(time.time()) + 900, 1, label.encode().ljust(32))
         (answer,) = bench.desk.answer(project.id, [bench.question(make_request(1), ticket)])
         assert isinstance(answer, AssignReply)
     assert len(bench.desk._projects) == 2

@@ -57,6 +57,20 @@ class ObjectRecord(NamedTuple):
         The witness's signature, hex.
     accepted
         A reviewer, or the run's express option, accepted unchecked pixels.
+    project
+        Opaque id; empty on a laptop, where one state holds one project.
+    door
+        Name of the door in the configuration that it came in by.
+    received
+        When it was accepted, seconds since 1970.
+    attempts
+        How often the stage in hand has failed after it had accepted the object.
+    uid_digest
+        Keyed digest of project and SOP Instance UID: finds another content under the same UID.
+    group
+        Keyed id of the volume that it belongs to (study and frame of reference); empty: none.
+    trace
+        ``traceparent`` of the trace that its road is recorded under.
     """
 
     object_id: str
@@ -74,6 +88,13 @@ class ObjectRecord(NamedTuple):
     output_path: str = ""
     verdict: str = ""
     accepted: bool = False
+    project: str = ""
+    door: str = ""
+    received: float = 0.0
+    attempts: int = 0
+    uid_digest: bytes = b""
+    group: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

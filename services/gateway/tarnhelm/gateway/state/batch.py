@@ -24,7 +24,7 @@ Row = tuple[Any, ...]
 
 def row_of(record: ObjectRecord) -> Row:
     """Return a record as a row; plain types, because the driver adapts others in Python."""
-    return (record[0], record[1].value, *record[2:14], int(record[14]))
+    return (record[0], record[1].value, *record[2:14], int(record[14]), *record[15:])
 
 
 @dataclass(slots=True)

@@ -376,7 +376,7 @@ def _first(cursor: psycopg.Cursor[Any]) -> Any:
 
 
 def _record_of(row: tuple[Any, ...]) -> ObjectRecord:
-    return ObjectRecord._make((row[0], State(row[1]), *row[2:14], bool(row[14])))
+    return ObjectRecord._make((row[0], State(row[1]), *row[2:14], bool(row[14]), *row[15:]))
 
 
 def _verdict_of(row: tuple[str, str] | None) -> tuple[str, Mapping[tuple[str, str], int]]:

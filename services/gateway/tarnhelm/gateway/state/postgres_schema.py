@@ -56,17 +56,27 @@ CREATE TABLE gateway.decisions (
   mark bytea NOT NULL UNIQUE
 )
 """
+_STREAM: Final = """
+ALTER TABLE gateway.objects
+  ADD COLUMN project text NOT NULL DEFAULT '', ADD COLUMN door text NOT NULL DEFAULT '',
+  ADD COLUMN received double precision NOT NULL DEFAULT 0, ADD COLUMN attempts bigint NOT NULL DEFAULT 0,
+  ADD COLUMN uid_digest bytea NOT NULL DEFAULT '', ADD COLUMN volume text NOT NULL DEFAULT '',
+  ADD COLUMN trace text NOT NULL DEFAULT '';
+CREATE INDEX objects_by_uid ON gateway.objects (uid_digest) WHERE uid_digest <> '';
+CREATE INDEX objects_by_volume ON gateway.objects (volume) WHERE volume <> ''
+"""
 _LOCK: Final = 0x74617267
 """Chosen once; not the ledger's, which may lie on the same server."""
-TABLES: Final = Tables("gateway", (_FIRST,), _LOCK, STATE_VERSION)
+TABLES: Final = Tables("gateway", (_FIRST, _STREAM), _LOCK, STATE_VERSION)
 
 ADD: Final = (
-    f"INSERT INTO objects ({COLUMNS}, mark) VALUES ({', '.join(['%s'] * 16)})"  # noqa: S608  # our own names
+    f"INSERT INTO objects ({COLUMNS}, mark) VALUES ({', '.join(['%s'] * 23)})"  # noqa: S608  # our own names
     " ON CONFLICT (object_id) DO NOTHING"
 )
 SAVE: Final = (
     "UPDATE objects SET state=%s, revision=%s, stage=%s, plan_digest=%s, policy_digest=%s, run_id=%s, size=%s,"
-    " code=%s, source=%s, locator=%s, output_sha256=%s, output_path=%s, verdict=%s, accepted=%s, mark=%s"
+    " code=%s, source=%s, locator=%s, output_sha256=%s, output_path=%s, verdict=%s, accepted=%s, project=%s,"
+    " door=%s, received=%s, attempts=%s, uid_digest=%s, volume=%s, trace=%s, mark=%s"
     " WHERE object_id=%s AND state=%s AND revision=%s"
 )
 MAPPING: Final = "INSERT INTO mappings VALUES (%s, %s) ON CONFLICT DO NOTHING"

@@ -12,8 +12,12 @@ CREATE TABLE IF NOT EXISTS objects (
   object_id TEXT PRIMARY KEY, state TEXT NOT NULL, revision INTEGER NOT NULL, stage TEXT NOT NULL,
   plan_digest TEXT NOT NULL, policy_digest TEXT NOT NULL, run_id TEXT NOT NULL, size INTEGER NOT NULL,
   code TEXT NOT NULL, source BLOB NOT NULL, locator BLOB NOT NULL, output_sha256 TEXT NOT NULL,
-  output_path TEXT NOT NULL, verdict TEXT NOT NULL, accepted INTEGER NOT NULL) WITHOUT ROWID;
+  output_path TEXT NOT NULL, verdict TEXT NOT NULL, accepted INTEGER NOT NULL,
+  project TEXT NOT NULL, door TEXT NOT NULL, received REAL NOT NULL, attempts INTEGER NOT NULL,
+  uid_digest BLOB NOT NULL, volume TEXT NOT NULL, trace TEXT NOT NULL) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS objects_by_path ON objects (output_path) WHERE output_path <> '';
+CREATE INDEX IF NOT EXISTS objects_by_uid ON objects (uid_digest) WHERE uid_digest <> x'';
+CREATE INDEX IF NOT EXISTS objects_by_volume ON objects (volume) WHERE volume <> '';
 CREATE TABLE IF NOT EXISTS mappings (digest BLOB PRIMARY KEY, text BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outcomes (
   object_id TEXT NOT NULL, stage TEXT NOT NULL, plan_digest TEXT NOT NULL, head BLOB NOT NULL, mappings BLOB NOT NULL,
@@ -33,12 +37,13 @@ CREATE TABLE IF NOT EXISTS decisions (
 """
 COLUMNS: Final = (
     "object_id, state, revision, stage, plan_digest, policy_digest, run_id, size, code, source, locator,"
-    " output_sha256, output_path, verdict, accepted"
+    " output_sha256, output_path, verdict, accepted, project, door, received, attempts, uid_digest, volume, trace"
 )
-INSERT: Final = f"INSERT INTO objects ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608  # our own names
+INSERT: Final = f"INSERT INTO objects ({COLUMNS}) VALUES ({','.join('?' * 22)})"  # noqa: S608  # our own names
 UPDATE: Final = (
     "UPDATE objects SET state=?, revision=?, stage=?, plan_digest=?, policy_digest=?, run_id=?, size=?, code=?,"
-    " source=?, locator=?, output_sha256=?, output_path=?, verdict=?, accepted=?"
+    " source=?, locator=?, output_sha256=?, output_path=?, verdict=?, accepted=?, project=?, door=?, received=?,"
+    " attempts=?, uid_digest=?, volume=?, trace=?"
     " WHERE object_id=? AND state=? AND revision=?"
 )
 MANIFEST: Final = (

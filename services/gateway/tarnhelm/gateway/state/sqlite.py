@@ -384,7 +384,7 @@ class SqliteState:
 
 
 def _record_of(row: tuple[Any, ...]) -> ObjectRecord:
-    return ObjectRecord._make((row[0], State(row[1]), *row[2:14], bool(row[14])))
+    return ObjectRecord._make((row[0], State(row[1]), *row[2:14], bool(row[14]), *row[15:]))
 
 
 def _refused(error: sqlite3.OperationalError) -> TarnhelmError:
