@@ -348,7 +348,8 @@ def test_a_record_past_its_age_goes_and_its_loss_is_counted(place, server_kind, 
     fill(short, spec, 3)
     assert numbers(gather(consumer, lambda some: len(some) == 3)) == [0, 1, 2]
     consumer.pause(consumer.assignment())
-    assert consumer.poll(max_records=1, max_bytes=1, timeout_seconds=0.5) == []  # what was asked for before comes back
+    for _ in range(4):  # what was asked for before the pause comes back, late where the machine is busy
+        assert consumer.poll(max_records=1, max_bytes=1, timeout_seconds=0.5) == []
     fill(short, spec, 5)
     deadline = time.monotonic() + 20
     while sum(short.lag(topic.name, [spec.name]).values()) and time.monotonic() < deadline:

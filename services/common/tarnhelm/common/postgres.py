@@ -69,7 +69,11 @@ class Database:
         self._pool: ConnectionPool[Connection[Any]] | None = None
         # A pool that came through a fork is kept and never closed: its connections are the parent's.
         self._inherited: list[ConnectionPool[Connection[Any]]] = []
-        self.use(prepare)
+        try:
+            self.use(prepare)
+        except BaseException:
+            self.close()  # nobody else has it, and its threads would go on trying
+            raise
 
     def use(self, work: Callable[[Connection[Any]], _T]) -> _T:
         """Do work with a connection in autocommit mode; again, if the server had closed it meanwhile.
