@@ -1,0 +1,1 @@
+"""``tarnhelm up``: the whole gateway on one machine, as a group of processes."""
