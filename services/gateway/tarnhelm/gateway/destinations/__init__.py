@@ -1,0 +1,27 @@
+"""Where released objects go: a folder, a DICOM peer, a STOW-RS server, the topic ``clean``."""
+
+from __future__ import annotations
+
+from tarnhelm.gateway.destinations.base import (
+    Destination,
+    DestinationRules,
+    DicomDestinationSettings,
+    FolderDestinationSettings,
+    Notice,
+    Parcel,
+    RetrySettings,
+    StowDestinationSettings,
+    TlsFiles,
+)
+
+__all__ = [
+    "Destination",
+    "DestinationRules",
+    "DicomDestinationSettings",
+    "FolderDestinationSettings",
+    "Notice",
+    "Parcel",
+    "RetrySettings",
+    "StowDestinationSettings",
+    "TlsFiles",
+]
