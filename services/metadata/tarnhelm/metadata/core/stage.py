@@ -50,6 +50,7 @@ class _Judged:
     """What the gate and the report need of a series: equal for all its slices, so it is worked out once."""
 
     verdict: GateVerdict
+    outcomes: Outcomes
     modality: str
     image_type: tuple[str, ...]
     body_part: str
@@ -127,7 +128,7 @@ class MetadataCore:
         request = rewriter.request(parsed)
         reply = yield request
         context = rewriter.context(parsed, request, reply)
-        written = rewriter.write(parsed, context, self._outcomes(judged.verdict))
+        written = rewriter.write(parsed, context, judged.outcomes)
         sizes = sum(map(len, written.parts))
         digest = "" if job.dry_run else self._store(written, job.target)
         return StageOutcome(
@@ -209,6 +210,7 @@ class MetadataCore:
         )
         return _Judged(
             verdict,
+            self._outcomes(verdict),
             _code(facts, 0x00080060),
             tuple(word for word in image_type if word.replace("_", "").replace(" ", "").isalnum())[:4],
             _code(facts, 0x00180015),

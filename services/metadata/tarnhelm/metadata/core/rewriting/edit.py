@@ -11,6 +11,7 @@ from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.metadata.core import standard
 from tarnhelm.metadata.core.pseudo import OddValue
 from tarnhelm.metadata.core.rewriting.encode import element_bytes, header_bytes
+from tarnhelm.metadata.core.rewriting.parse import mapped_uids
 from tarnhelm.metadata.core.rewriting.surrogates import charset_of
 from tarnhelm.metadata.core.rules.makers import carry_day, holds_own
 
@@ -158,9 +159,9 @@ class Editor:
 
     def _uid(self, state: Pass, element: Element) -> bytes | None:
         raw = state.buffer[element[2] : element[3]]
+        if not mapped_uids(raw):
+            return None  # empty, or the standard's own
         text = raw.rstrip(b"\0 ").decode("ascii", "replace")
-        if not text:
-            return None
         uids = state.context.uids
         parts = [part.strip(" \0") for part in text.split("\\")]
         made = [uids.get(part) or self._standard(part, element) for part in parts]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from functools import lru_cache
+from typing import Final, Literal
 
 from tarnhelm.common.dicom.header import Encoding
 
@@ -26,13 +27,20 @@ def pad(value: bytes, vr: str) -> bytes:
 
 def header_bytes(encoding: int, tag: int, vr: str, length: int) -> bytes:
     """Header of one element; ``length`` may be ``0xFFFFFFFF`` for sequences."""
-    order = "big" if encoding == Encoding.EXPLICIT_BIG else "little"
-    start = (tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order)  # type: ignore[arg-type]
+    start, size, order = _header_start(encoding, tag, vr)
+    return start + length.to_bytes(size, order)
+
+
+@lru_cache(maxsize=4096)
+def _header_start(encoding: int, tag: int, vr: str) -> tuple[bytes, int, Literal["big", "little"]]:
+    """All of a header but the length; the bytes that the length has, and their order."""
+    order: Literal["big", "little"] = "big" if encoding == Encoding.EXPLICIT_BIG else "little"
+    start = (tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order)
     if encoding == Encoding.IMPLICIT_LITTLE:
-        return start + length.to_bytes(4, "little")
+        return start, 4, order
     if vr in LONG_VRS:
-        return start + vr.encode() + b"\0\0" + length.to_bytes(4, order)  # type: ignore[arg-type]
-    return start + vr.encode() + length.to_bytes(2, order)  # type: ignore[arg-type]
+        return start + vr.encode() + b"\0\0", 4, order
+    return start + vr.encode(), 2, order
 
 
 def element_bytes(encoding: int, tag: int, vr: str, value: bytes) -> bytes:

@@ -7,11 +7,13 @@ The slices of a series differ in a dozen values and agree in everything else. So
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tarnhelm.common import errors
 from tarnhelm.common.dicom.header import PIXEL_DATA, Element, Encoding, FileStart, Walker, read_start
 from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.metadata.core import standard
 from tarnhelm.metadata.core.rewriting.layout import Fit, LayoutCache
 from tarnhelm.metadata.core.rewriting.pixels import pixel_header
 from tarnhelm.metadata.core.rewriting.regions import region_codes
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from tarnhelm.metadata.core.rewriting.pixels import PixelHeader
     from tarnhelm.metadata.core.rules.compiler import RuleCompiler, RuleTable
 
-__all__ = ["Parsed", "Parser", "uid_text"]
+__all__ = ["Parsed", "Parser", "mapped_uids", "uid_text"]
 
 
 @dataclass(slots=True)
@@ -194,6 +196,16 @@ class Parser:
         if items is None:
             return element
         return element._replace(items=items, encoding=int(Encoding.IMPLICIT_LITTLE))
+
+
+@lru_cache(maxsize=4096)
+def mapped_uids(raw: bytes) -> tuple[str, ...]:
+    """UIDs of a raw value that are not the standard's, so that each gets a surrogate."""
+    return tuple(
+        uid
+        for part in raw.rstrip(b"\0 ").decode("ascii", "replace").split("\\")
+        if (uid := part.strip(" \0")) and not standard.is_standard_uid(uid)
+    )
 
 
 def uid_text(raw: bytes) -> str:

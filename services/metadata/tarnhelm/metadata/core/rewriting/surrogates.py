@@ -9,8 +9,7 @@ from tarnhelm.common import errors
 from tarnhelm.common.assign import AssignReply, AssignRequest, ValueKind
 from tarnhelm.common.dicom.charsets import Charset, decoder
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.metadata.core import standard
-from tarnhelm.metadata.core.rewriting.parse import Parsed, uid_text
+from tarnhelm.metadata.core.rewriting.parse import Parsed, mapped_uids, uid_text
 from tarnhelm.metadata.core.rules.context import BoundedMap, ObjectContext
 from tarnhelm.metadata.core.rules.harvest import WAY_BACK
 from tarnhelm.metadata.core.text import Identifiers, TextCleaner
@@ -61,7 +60,7 @@ class Surrogates:
             issuer=issuer,
             study_uid=study_uid,
             sex=sex,
-            uids=tuple(uid for raw in scan.uids for uid in _mapped(raw) if uid not in known),
+            uids=tuple(uid for raw in scan.uids for uid in mapped_uids(raw) if uid not in known),
             values=tuple(
                 query
                 for operation, raw, local in scan.questions
@@ -130,16 +129,6 @@ class Surrogates:
                 ),
             )
         return found
-
-
-@lru_cache(maxsize=4096)
-def _mapped(raw: bytes) -> tuple[str, ...]:
-    """UIDs of a raw value that are not the standard's."""
-    return tuple(
-        uid
-        for part in raw.rstrip(b"\0 ").decode("ascii", "replace").split("\\")
-        if (uid := part.strip(" \0")) and not standard.is_standard_uid(uid)
-    )
 
 
 @lru_cache(maxsize=64)

@@ -57,6 +57,8 @@ class RuleTable(KeyTable):
         self.path = path
         self._nested: dict[tuple[int, Encoding], RuleTable] = {}
         self._private: dict[tuple[int, str, str], Operation] = {}
+        #: Makers of UIDs by tag; see :meth:`RuleCompiler.uid_maker`.
+        self.uid_makers: dict[int, UidMaker] = {}
 
     def payload(self, tag: int, vr: str) -> Operation:
         """Compile the rule for one tag and VR at this place."""
@@ -238,8 +240,12 @@ class RuleCompiler:
 
     def uid_maker(self, table: RuleTable, tag: int) -> UidMaker:
         """Return what makes a UID of the data set: its surrogate, or what the recipe says instead."""
-        operation = self.operation(table, tag, "UI")
+        found = table.uid_makers.get(tag)
+        if found is None:
+            found = table.uid_makers[tag] = self._uid_maker(self.operation(table, tag, "UI"), tag)
+        return found
 
+    def _uid_maker(self, operation: Operation, tag: int) -> UidMaker:
         def made(context: ObjectContext, original: str) -> str:
             chosen = self.resolve_condition(operation, context, original, tag, "UI")
             if chosen.code == OperationCode.COPY:

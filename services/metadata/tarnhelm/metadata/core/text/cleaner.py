@@ -148,6 +148,8 @@ class TextCleaner:
                 return _Cleaned(CleanText(text, total), tuple(stages))
             total += _words_in(text, spans)
             text = _without(text, spans)
+            if not text:
+                break
         return _Cleaned(CleanText("", total), tuple(stages))
 
     def _own_spans(self, text: str, identifiers: Identifiers) -> list[tuple[int, int]]:

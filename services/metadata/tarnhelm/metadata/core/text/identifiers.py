@@ -157,14 +157,14 @@ class Identifiers:
 
     def _inside(self, word: str) -> bool:
         if len(word) < INSIDE_NAME:
-            return not word.isascii() and any(name in word for name in self._wide)
+            return not word.isascii() and any(map(word.__contains__, self._wide))
         for number in self._ids_inside:
             at = word.find(number)
             if at >= 0 and (len(number) >= _SAFE_INSIDE or _stands_alone(word, number, at)):
                 return True
-        if any(name in word for name in self._names_inside):
+        if any(map(word.__contains__, self._names_inside)):
             return word not in lexicon().words
-        return not word.isascii() and any(name in word for name in self._wide)
+        return not word.isascii() and any(map(word.__contains__, self._wide))
 
 
 def _read(text: str) -> tuple[list[str], str, frozenset[str]]:

@@ -49,6 +49,9 @@ _FORMS: Final[tuple[str, ...]] = (
     r"(?<![0-9])(?:9[0-9]|1[0-2][0-9])[\s\-]?(?:y\.?o\b\.?|yrs?\b|years?\b|ans\b|y\b)",
 )
 _IDENTIFYING: Final = re.compile("|".join(f"(?:{form})" for form in _FORMS), re.IGNORECASE)
+#: Every form has one of these; most descriptions have none, and are read in one glance.
+_MAY_IDENTIFY: Final = re.compile(r"[0-9@\\]|://|www\.", re.IGNORECASE)
+_DIGIT: Final = re.compile("[0-9]")
 _LEAST_DIGITS: Final = 6
 """Hyphens and spaces join numbers; only together they make an ID (``0-50`` and ``2 - 4`` do not)."""
 _GROUPED: Final = re.compile(r"[0-9]+(?:[\s\-][0-9]+)+")
@@ -57,6 +60,8 @@ _GROUPED: Final = re.compile(r"[0-9]+(?:[\s\-][0-9]+)+")
 def identifying_spans(text: str, mrn_patterns: Sequence[re.Pattern[str]]) -> Iterator[tuple[int, int]]:
     """Give the positions of everything identifying by form, a site's record numbers included."""
     yield from own_form_spans(text, mrn_patterns, Evidence.LENGTH)
+    if _MAY_IDENTIFY.search(text) is None:
+        return
     for match in _IDENTIFYING.finditer(text):
         found = match[0]
         if _GROUPED.fullmatch(found) and sum(map(str.isdigit, found)) < _LEAST_DIGITS:
@@ -68,8 +73,9 @@ def own_form_spans(
     text: str, mrn_patterns: Sequence[re.Pattern[str]], least: Evidence = Evidence.GROUPING
 ) -> Iterator[tuple[int, int]]:
     """Give the positions of health numbers, as sure as ``least``, and of a site's record numbers."""
-    for number in health_numbers.find(text, least):
-        yield number.start, number.end
+    if _DIGIT.search(text) is not None:
+        for number in health_numbers.find(text, least):
+            yield number.start, number.end
     for pattern in mrn_patterns:
         for match in pattern.finditer(text):
             if match.end() > match.start():
