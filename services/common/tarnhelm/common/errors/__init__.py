@@ -31,8 +31,10 @@ from tarnhelm.common.errors.gateway import *
 from tarnhelm.common.errors.broker import *
 from tarnhelm.common.errors.blobs import *
 from tarnhelm.common.errors.state import *
+from tarnhelm.common.errors.config import *
 from tarnhelm.common.errors.command import *
 from tarnhelm.common.errors.recipe import *
 from tarnhelm.common.errors.linkage import *
 from tarnhelm.common.errors.reveal import *
 from tarnhelm.common.errors.steward import *
+from tarnhelm.common.errors.delivery import *

@@ -85,3 +85,9 @@ PIXEL_LENGTH = error_code(
     "The pixel data are {seen} bytes, the header asks for {wanted}.",
     "The file is cut or its header is wrong; send the object again.",
 )
+NO_PIXELS = error_code(
+    "DCM-016",
+    QUARANTINE,
+    "The object is of an image's class and holds no pixel data.",
+    "Send it again if the transfer was cut; a header alone is no image and stays here.",
+)

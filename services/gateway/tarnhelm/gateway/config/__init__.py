@@ -1,0 +1,1 @@
+"""One YAML file for a deployment: read, checked, and made into the parts that it describes."""
