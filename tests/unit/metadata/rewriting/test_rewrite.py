@@ -253,6 +253,10 @@ def test_missing_pixels_are_no_image(cleaner):
     with pytest.raises(TarnhelmError) as caught:
         cleaner()(ds)
     assert caught.value.code == "DCM-015"
+    del ds.PixelData
+    with pytest.raises(TarnhelmError) as caught:
+        cleaner()(ds)
+    assert caught.value.code == "DCM-016"
 
 
 def coded(scheme, meaning):

@@ -120,7 +120,8 @@ class MetadataCore:
         rewriter = self._rewriter
         parsed = rewriter.parse(source)
         judged = self._judge(parsed)
-        self._require_pixels(parsed)
+        if not _has_pixels(parsed.elements):  # Type 1C, PS3.3 C.7.6.3: the file was cut in front of them
+            raise TarnhelmError(errors.NO_PIXELS)
         needs = judged.verdict.needs
         self._filters(parsed)
         if needs and not job.accept_unchecked_pixels:
@@ -173,11 +174,6 @@ class MetadataCore:
         if found is None:
             found = self._judged.put(key, self._judge_anew(parsed, regions, has_pixels=has_pixels))
         return found
-
-    def _require_pixels(self, parsed: Parsed) -> None:
-        """Refuse an image without pixels (Type 1C, PS3.3 C.7.6.3): the file was cut in front of them."""
-        if not _has_pixels(parsed.elements):
-            raise TarnhelmError(errors.PIXEL_LENGTH, seen=0, wanted=self._rewriter.header_of(parsed).native_bytes())
 
     def _judge_anew(self, parsed: Parsed, regions: tuple[str, ...], *, has_pixels: bool) -> _Judged:
         facts = parsed.scan.facts
