@@ -38,3 +38,5 @@ from tarnhelm.common.errors.linkage import *
 from tarnhelm.common.errors.reveal import *
 from tarnhelm.common.errors.steward import *
 from tarnhelm.common.errors.delivery import *
+from tarnhelm.common.errors.web import *
+from tarnhelm.common.errors.ingest import *
