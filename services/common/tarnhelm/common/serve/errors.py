@@ -40,6 +40,9 @@ _BY_CODE: Final = {
     errors.OTHER_SUBJECT.code: grpc.StatusCode.PERMISSION_DENIED,
     errors.PERSON_NOT_ALLOWED.code: grpc.StatusCode.PERMISSION_DENIED,
     errors.PERSON_REVOKED.code: grpc.StatusCode.PERMISSION_DENIED,
+    errors.ADMIN_CALLER.code: grpc.StatusCode.UNAUTHENTICATED,
+    errors.ADMIN_ROLE.code: grpc.StatusCode.PERMISSION_DENIED,
+    errors.OBJECT_UNKNOWN.code: grpc.StatusCode.NOT_FOUND,
     errors.WITNESS_POLICY.code: grpc.StatusCode.INVALID_ARGUMENT,
     errors.WITNESS_REQUEST.code: grpc.StatusCode.INVALID_ARGUMENT,
 }
