@@ -115,20 +115,14 @@ SEND_TARGET = error_code(
 SEND_CHANGED = error_code(
     "ING-020", QUARANTINE, "The file changed while it was being sent.", "Wait until it is written, then send again."
 )
-TOPIC_DESTINATION_SETTINGS = error_code(
-    "ING-021",
-    USAGE,
-    "The settings of a topic destination do not fit together.",
-    "An export folder needs a prefix that ends with a slash, and all times are above 0.",
-)
 CLEAN_UNREADABLE = error_code(
-    "ING-022",
+    "ING-021",
     REJECT,
     "The record is not a CleanRecord, or its bytes are not those that it names.",
     "Integrity failure: look at who may write the topic.",
 )
 EXPORT_FAILED = error_code(
-    "ING-023",
+    "ING-022",
     RETRY,
     "The export folder cannot be written.",
     "Look at the disk and the folder's permissions.",

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tarnhelm.common import errors
-from tarnhelm.common.errors import TarnhelmError
-
 __all__ = ["TopicDestinationSettings"]
 
 
@@ -41,12 +38,12 @@ class TopicDestinationSettings:
     acknowledge_seconds: float = 120.0
 
     def __post_init__(self) -> None:
+        if not self.topic:
+            raise ValueError("a destination needs a topic")
+        if self.max_chunked_bytes < 0 or min(self.export_seconds, self.acknowledge_seconds) <= 0:
+            raise ValueError("bounds are more than nothing")
+        if (self.export_folder is None) != (not self.export_prefix):
+            raise ValueError("an export folder and the prefix that names it come together")
         url = urlsplit(self.export_prefix)
-        sound = (
-            bool(self.topic) and self.max_chunked_bytes >= 0 and min(self.export_seconds, self.acknowledge_seconds) > 0
-        )
-        sound = sound and (self.export_folder is None) == (not self.export_prefix)
-        if self.export_prefix:
-            sound = sound and bool(url.scheme) and self.export_prefix.endswith("/") and not (url.query or url.fragment)
-        if not sound:
-            raise TarnhelmError(errors.TOPIC_DESTINATION_SETTINGS)
+        if self.export_prefix and (not url.scheme or not url.path.endswith("/") or url.query or url.fragment):
+            raise ValueError("a prefix has a scheme, and a slash at its end")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from tarnhelm.common import errors
-from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.gateway.doors.naming import check_name
 
 __all__ = [
     "FolderReferences",
@@ -22,7 +20,6 @@ __all__ = [
     "S3References",
 ]
 
-_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
 _DAY: Final = 86_400.0
 
 
@@ -142,26 +139,23 @@ class ReferenceSettings:
     slowest_bytes_per_second: float = 262_144.0
 
     def __post_init__(self) -> None:
-        schemes = {"file": self.folders, "http": self.http, "https": self.http, "s3": self.s3}
-        prefixes = [one.prefix for one in (*self.folders, *self.http, *self.s3)]
-        sound = len(set(prefixes)) == len(prefixes)
-        for prefix in prefixes:
-            url = urlsplit(prefix)
-            places = {one.prefix for one in schemes.get(url.scheme, ())}
-            sound = (
-                sound
-                and prefix in places
-                and prefix.endswith("/")
-                and not (url.query or url.fragment or "@" in url.netloc)
-            )
-            sound = sound and bool(url.netloc) == (url.scheme != "file")
-        for one in self.http:
-            sound = sound and (one.plaintext_allowed or one.prefix.startswith("https://"))
-            sound = sound and (one.certificate_file is None) == (one.key_file is None)
-            sound = sound and all(_is_network(network) for network in one.networks)
+        schemes = [(("file",), self.folders), (("http", "https"), self.http), (("s3",), self.s3)]
+        prefixes = [one.prefix for _, group in schemes for one in group]
+        if len(set(prefixes)) != len(prefixes):
+            raise ValueError("a prefix stands twice")
+        for allowed, group in schemes:
+            for one in group:
+                _check_prefix(one.prefix, allowed)
+        for place in self.http:
+            if not place.plaintext_allowed and not place.prefix.startswith("https://"):
+                raise ValueError("http:// needs plaintext_allowed")
+            if (place.certificate_file is None) != (place.key_file is None):
+                raise ValueError("a certificate and its key come together")
+            for network in place.networks:
+                ipaddress.ip_network(network)
         waits = (self.max_lifetime_seconds, self.connect_seconds, self.silence_seconds, self.slowest_bytes_per_second)
-        if not sound or min(waits) <= 0 or self.patience_seconds < 0:
-            raise TarnhelmError(errors.INGEST_SETTINGS)
+        if min(waits) <= 0 or self.patience_seconds < 0:
+            raise ValueError("seconds are more than nothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +182,7 @@ class ReassemblySettings:
 
     def __post_init__(self) -> None:
         if min(self.patience_seconds, self.max_pending_bytes, self.remember_seconds, self.look_seconds) <= 0:
-            raise TarnhelmError(errors.INGEST_SETTINGS)
+            raise ValueError("bounds are more than nothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,17 +232,26 @@ class IngestDoorSettings:
     trim_seconds: float = 60.0
 
     def __post_init__(self) -> None:
+        check_name(self.name)
         names = [one.name for one in self.producers]
-        sound = all(_NAME.fullmatch(name) for name in (self.name, *names)) and len(set(names)) == len(names)
-        sound = sound and bool(self.project or self.producers) and all(one.project for one in self.producers)
-        sound = sound and (self.unsealed_allowed or bool(self.opening_key_files))
-        if not sound or not (self.topic and self.group) or self.workers < 1 or self.trim_seconds < 0:
-            raise TarnhelmError(errors.INGEST_SETTINGS)
+        for name in names:
+            check_name(name)
+        if len(set(names)) != len(names):
+            raise ValueError("a producer's name stands twice")
+        if not self.project and not self.producers:
+            raise ValueError("a topic needs a project, or producers who sign")
+        if not all(one.project for one in self.producers):
+            raise ValueError("a producer needs a project")
+        if not self.unsealed_allowed and not self.opening_key_files:
+            raise ValueError("sealed payloads need a key to open them")
+        if not self.topic or not self.group:
+            raise ValueError("a door needs a topic and a group")
+        if self.workers < 1 or self.trim_seconds < 0:
+            raise ValueError("bounds are more than nothing")
 
 
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError:
-        return False
-    return True
+def _check_prefix(prefix: str, schemes: tuple[str, ...]) -> None:
+    url = urlsplit(prefix)
+    sound = url.scheme in schemes and prefix.endswith("/") and not url.query and not url.fragment
+    if not sound or "@" in url.netloc or bool(url.netloc) != (url.scheme != "file"):
+        raise ValueError("a prefix has its own scheme, a host or a bucket, and a slash at its end")
