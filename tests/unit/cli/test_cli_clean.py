@@ -139,6 +139,7 @@ def test_the_line_of_the_original_tool_works(tarnhelm: Any, tmp_path: Path) -> N
         (["explain", "missing.dcm"], 2, "RUN-004"),
         (["quarantine", "show", "abcd"], 2, "RUN-007"),
         (["project", "show", "nobody"], 2, "LNK-001"),
+        (["mapping", "export", "trial-7", "--key", "private.pem"], 2, "tarnhelm-reveal mapping export"),
     ],
 )
 def test_every_command_says_what_is_wrong_with_a_code(

@@ -52,6 +52,12 @@ def test_attributes_stand_under_what_happened_to_them() -> None:
     assert [word for word, _, _ in page["words"]] == ["PSEUDO", "REMOVE", "BLANK", "KEEP"]
 
 
+def test_codes_stand_in_the_order_of_their_counts_and_then_of_their_names() -> None:
+    made = collected()
+    made.codes["quarantined"].update({"DCM-005": 1, "DCM-003": 1, "PIX-002": 13})
+    assert [row["code"] for row in page_of(FACTS, made, [])["held"]] == ["PIX-002", "DCM-003", "DCM-005", "STG-001"]
+
+
 def test_litter_is_not_said_to_be_held_back() -> None:
     page = page_of(FACTS, collected(), [])
     assert [row["code"] for row in page["held"]] == ["STG-001"]

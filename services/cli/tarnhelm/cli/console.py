@@ -16,7 +16,7 @@ __all__ = ["ExitCode", "err", "exit_code_of", "out", "reports_errors", "sentence
 def show_codes(counts: Mapping[str, int]) -> None:
     """Print what each code means and what to do, the most frequent first."""
     console = out()
-    for code, count in sorted(counts.items(), key=lambda item: -item[1]):
+    for code, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         kind = CATALOGUE.get(code)
         head = f"  {code}  {count:,} ×  "
         console.print(f"{head}{sentence_of(kind) if kind else ''}", soft_wrap=True, markup=False)

@@ -54,6 +54,14 @@ def register(app: typer.Typer) -> None:
     custodian = typer.Typer(help=_CUSTODIAN, no_args_is_help=True, rich_markup_mode="rich")
     custodian.command("create")(create_custodian)
     app.add_typer(custodian, name="custodian")
+    anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command("mapping", hidden=True, context_settings=anything)(tell_way_back)
+
+
+@reports_errors
+def tell_way_back(_context: typer.Context) -> None:
+    """Say where the way back is: no code that opens a link stands beside the code that cleans."""
+    raise TarnhelmError(errors.WAY_BACK_ELSEWHERE)
 
 
 @reports_errors

@@ -78,7 +78,7 @@ def _code_rows(collected: Collected, states: Sequence[State]) -> list[dict[str, 
     return [
         _code_row(code, count, state)
         for state in states
-        for code, count in sorted(collected.codes[state.value].items(), key=lambda item: -item[1])
+        for code, count in sorted(collected.codes[state.value].items(), key=lambda item: (-item[1], item[0]))
     ]
 
 

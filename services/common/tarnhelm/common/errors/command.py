@@ -108,3 +108,9 @@ SYSTEM_REFUSED = error_code(
     "The system refused to read or write a file (errno {seen}).",
     "Look at permissions and at the disk, then go on with --resume if the run had begun.",
 )
+WAY_BACK_ELSEWHERE = error_code(
+    "RUN-024",
+    USAGE,
+    "The way back to the patient is no part of this command.",
+    "On the custodian's side: tarnhelm-reveal mapping export. See the guide to projects and keys.",
+)
