@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def _sections(name: str, command: Any) -> Iterator[str]:
-    children = getattr(command, "commands", {})
+    children = {child: one for child, one in getattr(command, "commands", {}).items() if not one.hidden}
     yield f"## {name}\n"
     yield from _prose(command.help or "")
     if children:
