@@ -6,7 +6,7 @@ import json
 import secrets
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
@@ -21,6 +21,7 @@ from tarnhelm.gateway.state.base import Decision, History, StaleRecordError
 from tarnhelm.gateway.state.batch import row_of
 from tarnhelm.gateway.state.outcomes import OutcomeForm
 from tarnhelm.gateway.state.schema import COLUMNS
+from tarnhelm.gateway.state.stream_queries import StreamQueries, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +39,7 @@ _ASKS: Final = 5
 _ASK_SECONDS: Final = 0.2
 
 
-class PostgresState:
+class PostgresState(StreamQueries):
     """State on a server; every write is durable when its call returns, unless batched.
 
     A connection may break after the server has committed and before it could say so. Each write of a record therefore
@@ -78,6 +79,7 @@ class PostgresState:
         self._lock = threading.RLock()
         self._form = OutcomeForm()
         self._held: tuple[Connection[Any], ExitStack] | None = None
+        self._unit = threading.local()
         self._database = Database(
             address,
             configure=sql.configure,
@@ -102,7 +104,7 @@ class PostgresState:
     def get(self, object_id: str) -> ObjectRecord | None:
         """Return the record of an id."""
         rows = self._rows(f"SELECT {COLUMNS} FROM objects WHERE object_id=%s", (object_id,))  # noqa: S608  # our own names
-        return _record_of(rows[0]) if rows else None
+        return record_of(rows[0]) if rows else None
 
     def save(self, record: ObjectRecord, was: ObjectRecord) -> None:
         """Compare-and-set on (object id, state, revision) of ``was``."""
@@ -123,7 +125,7 @@ class PostgresState:
         query = f"SELECT {COLUMNS} FROM objects WHERE {where} object_id > %s ORDER BY object_id LIMIT {_PAGE}"  # noqa: S608
         wanted = ([state.value for state in states],) if states else ()
         while rows := self._rows(query, (*wanted, last)):
-            yield from map(_record_of, rows)
+            yield from map(record_of, rows)
             last = rows[-1][0]
 
     def counts(self) -> Mapping[State, int]:
@@ -152,7 +154,7 @@ class PostgresState:
             verdicts = {row[0]: row[1:] for row in self._rows(asked, ends)}
             for row in rows:
                 _, findings = _verdict_of(verdicts.get(row[0]))
-                yield History(_record_of(row), outcomes.get(row[0], {}), findings)
+                yield History(record_of(row), outcomes.get(row[0], {}), findings)
             last = ends[1]
 
     # --- outcomes --------------------------------------------------------------------------------------
@@ -206,7 +208,7 @@ class PostgresState:
         """Return the record that a source digest belongs to."""
         wanted = "(SELECT object_id FROM sources WHERE source=%s)"
         rows = self._rows(f"SELECT {COLUMNS} FROM objects WHERE object_id={wanted}", (source,))  # noqa: S608
-        return _record_of(rows[0]) if rows else None
+        return record_of(rows[0]) if rows else None
 
     def path_taken(self, output_path: str, object_id: str) -> bool:
         """Whether another object has this output path."""
@@ -288,6 +290,54 @@ class PostgresState:
             finally:
                 self._database.close()
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make several writes one transaction, on a connection of this thread's own."""
+        if self._batched or self._own() is not None:
+            yield
+            return
+        with self._database.told(), ExitStack() as stack:
+            connection = self._opened(stack)
+            self._unit.connection = connection
+            try:
+                yield
+            except BaseException:
+                self._form.forget()
+                with suppress(psycopg.Error):
+                    connection.rollback()
+                raise
+            finally:
+                self._unit.connection = None
+            self._end_unit(connection)
+
+    def _end_unit(self, connection: Connection[Any]) -> None:
+        number = _first(connection.execute("SELECT pg_current_xact_id_if_assigned()::text"))
+        if number is None:  # nothing was written
+            connection.rollback()
+            return
+        try:
+            connection.execute("COMMIT")
+        except PASSING:
+            self._form.forget()
+            if not self._committed(str(number)):
+                raise
+
+    def _own(self) -> Connection[Any] | None:
+        """Return the connection of the transaction that this thread has open."""
+        found: Connection[Any] | None = getattr(self._unit, "connection", None)
+        return found
+
+    def _opened(self, stack: ExitStack) -> Connection[Any]:
+        connection = stack.enter_context(self._database.lasting())
+        try:
+            connection.execute("BEGIN")
+        except PASSING:  # the server was restarted since the connection was made
+            stack.close()
+            self._database.drain()
+            connection = stack.enter_context(self._database.lasting())
+            connection.execute("BEGIN")
+        return connection
+
     def _committed(self, number: str) -> bool:
         for _ in range(_ASKS):
             status: Any = self._database.use(lambda c: _first(c.execute("SELECT pg_xact_status(%s::xid8)", (number,))))
@@ -297,6 +347,9 @@ class PostgresState:
         return False
 
     def _change(self, work: Callable[[Connection[Any]], _T]) -> _T:
+        own = self._own()
+        if own is not None:
+            return work(own)
         if not self._batched:
             return self._database.use(work)
         with self._lock:
@@ -309,6 +362,9 @@ class PostgresState:
                     self._lose()
 
     def _ask(self, work: Callable[[Connection[Any]], _T]) -> _T:
+        own = self._own()
+        if own is not None:
+            return work(own)
         if self._batched:
             with self._lock:
                 if self._held is not None:
@@ -318,21 +374,27 @@ class PostgresState:
     def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
         return self._ask(lambda connection: connection.execute(query.encode(), values).fetchall())
 
-    def _write(self, query: str, values: tuple[Any, ...]) -> None:
-        self._change(lambda connection: connection.execute(query.encode(), values))
+    def _write(self, query: str, values: tuple[Any, ...]) -> int:
+        return self._change(lambda connection: connection.execute(query.encode(), values).rowcount)
+
+    def _asked(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        return self._rows(query.replace("?", "%s"), values)
+
+    def _told(self, query: str, values: tuple[Any, ...]) -> int:
+        return self._write(query.replace("?", "%s"), values)
+
+    _empty = "''::bytea"
+
+    def _hold_uid(self, uid_digest: bytes) -> None:
+        own = self._own()
+        if own is not None:
+            number = int.from_bytes(uid_digest[:8], "big", signed=True)
+            own.execute("SELECT pg_advisory_xact_lock(%s)", (number,))
 
     def _begun(self) -> Connection[Any]:
         if self._held is None:
             with self._database.told(), ExitStack() as stack:
-                connection = stack.enter_context(self._database.lasting())
-                try:
-                    connection.execute("BEGIN")
-                except PASSING:  # the server was restarted since the connection was made
-                    stack.close()
-                    self._database.drain()
-                    connection = stack.enter_context(self._database.lasting())
-                    connection.execute("BEGIN")
-                self._held = connection, stack.pop_all()
+                self._held = self._opened(stack), stack.pop_all()
         return self._held[0]
 
     def _lose(self) -> None:
@@ -373,10 +435,6 @@ def _outcome_row(connection: Connection[Any], key: tuple[str, str, str]) -> tupl
 def _first(cursor: psycopg.Cursor[Any]) -> Any:
     row = cursor.fetchone()
     return None if row is None else row[0]
-
-
-def _record_of(row: tuple[Any, ...]) -> ObjectRecord:
-    return ObjectRecord._make((row[0], State(row[1]), *row[2:14], bool(row[14]), *row[15:]))
 
 
 def _verdict_of(row: tuple[str, str] | None) -> tuple[str, Mapping[tuple[str, str], int]]:

@@ -65,9 +65,23 @@ ALTER TABLE gateway.objects
 CREATE INDEX objects_by_uid ON gateway.objects (uid_digest) WHERE uid_digest <> '';
 CREATE INDEX objects_by_volume ON gateway.objects (volume) WHERE volume <> ''
 """
+_ROAD: Final = """
+CREATE INDEX objects_of_stream ON gateway.objects (state, received, object_id) WHERE door <> '';
+CREATE TABLE gateway.plans (digest text PRIMARY KEY, document bytea NOT NULL);
+CREATE TABLE gateway.current_plans (project text COLLATE "C" PRIMARY KEY, digest text NOT NULL);
+CREATE TABLE gateway.steps (
+  object_id text COLLATE "C", at double precision, step text, code text NOT NULL, seconds double precision NOT NULL,
+  PRIMARY KEY (object_id, at, step)
+);
+CREATE TABLE gateway.volumes (
+  volume text PRIMARY KEY, plan_digest text NOT NULL, revision bigint NOT NULL, state text NOT NULL,
+  members bigint NOT NULL, geometry text NOT NULL, opened double precision NOT NULL, touched double precision NOT NULL
+);
+CREATE INDEX volumes_by_state ON gateway.volumes (state, touched)
+"""
 _LOCK: Final = 0x74617267
 """Chosen once; not the ledger's, which may lie on the same server."""
-TABLES: Final = Tables("gateway", (_FIRST, _STREAM), _LOCK, STATE_VERSION)
+TABLES: Final = Tables("gateway", (_FIRST, _STREAM, _ROAD), _LOCK, STATE_VERSION)
 
 ADD: Final = (
     f"INSERT INTO objects ({COLUMNS}, mark) VALUES ({', '.join(['%s'] * 23)})"  # noqa: S608  # our own names

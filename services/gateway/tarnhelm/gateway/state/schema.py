@@ -34,6 +34,16 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE TABLE IF NOT EXISTS decisions (
   number INTEGER PRIMARY KEY, object_id TEXT NOT NULL, kind TEXT NOT NULL, decided_by TEXT NOT NULL,
   reason TEXT NOT NULL, code TEXT NOT NULL, decided REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS objects_of_stream ON objects (state, received, object_id) WHERE door <> '';
+CREATE TABLE IF NOT EXISTS plans (digest TEXT PRIMARY KEY, document BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS current_plans (project TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS steps (
+  object_id TEXT NOT NULL, at REAL NOT NULL, step TEXT NOT NULL, code TEXT NOT NULL, seconds REAL NOT NULL,
+  PRIMARY KEY (object_id, at, step)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS volumes (
+  volume TEXT PRIMARY KEY, plan_digest TEXT NOT NULL, revision INTEGER NOT NULL, state TEXT NOT NULL,
+  members INTEGER NOT NULL, geometry TEXT NOT NULL, opened REAL NOT NULL, touched REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS volumes_by_state ON volumes (state, touched);
 """
 COLUMNS: Final = (
     "object_id, state, revision, stage, plan_digest, policy_digest, run_id, size, code, source, locator,"

@@ -18,12 +18,15 @@ from tarnhelm.gateway.state.batch import Batch
 from tarnhelm.gateway.state.bloom import BloomFilter
 from tarnhelm.gateway.state.outcomes import OutcomeForm
 from tarnhelm.gateway.state.schema import COLUMNS, SCHEMA, VERSION
+from tarnhelm.gateway.state.sharing import SharedSync
+from tarnhelm.gateway.state.stream_queries import StreamQueries, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tarnhelm.common.stage import StageOutcome
+    from tarnhelm.gateway.state.sharing import Group
 
 __all__ = ["SqliteState"]
 
@@ -31,7 +34,7 @@ _RECENT_RECORDS: Final = 1024
 _PAGE: Final = 500
 
 
-class SqliteState:
+class SqliteState(StreamQueries):
     """State in a file of mode 0600, write-ahead log, one transaction for each batch.
 
     A batch gathers in memory and is written by :meth:`flush` in one transaction: a statement for each change of
@@ -43,7 +46,8 @@ class SqliteState:
     path
         The file, or None for a state that lives in memory (a dry run).
     batched
-        Without it every write is its own transaction, for several processes on one file.
+        Without it every write is its own transaction, for several processes on one file; :meth:`together` makes one
+        of several. Readers do not wait for writers: they have a connection of their own.
     """
 
     def __init__(self, path: Path | None, *, batched: bool = True) -> None:
@@ -53,6 +57,9 @@ class SqliteState:
         self._batch = Batch()
         self._recent: dict[str, ObjectRecord] = {}
         self._seen: BloomFilter | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._reading = threading.Lock()
+        self._sharing = SharedSync()
         if path is not None:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
@@ -74,6 +81,8 @@ class SqliteState:
             self._db.executescript(SCHEMA)
             if version != VERSION:
                 self._db.execute(f"PRAGMA user_version={VERSION}")
+            if path is not None and not batched:
+                self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
         except sqlite3.DatabaseError:
             raise TarnhelmError(errors.STATE_BROKEN) from None
 
@@ -95,11 +104,12 @@ class SqliteState:
 
     def get(self, object_id: str) -> ObjectRecord | None:
         """Return the record of an id."""
-        found = self._batch.records.get(object_id) or self._recent.get(object_id)
-        if found is not None:
-            return found
+        if self._sees_batch():
+            found = self._batch.records.get(object_id) or self._recent.get(object_id)
+            if found is not None:
+                return found
         rows = self._rows(f"SELECT {COLUMNS} FROM objects WHERE object_id=?", (object_id,))  # noqa: S608  # our own names
-        return _record_of(rows[0]) if rows else None
+        return record_of(rows[0]) if rows else None
 
     def save(self, record: ObjectRecord, was: ObjectRecord) -> None:
         """Compare-and-set on (object id, state, revision) of ``was``."""
@@ -120,7 +130,7 @@ class SqliteState:
         where = f"state IN ({marks}) AND" if states else ""
         query = f"SELECT {COLUMNS} FROM objects WHERE {where} object_id > ? ORDER BY object_id LIMIT {_PAGE}"  # noqa: S608
         while rows := self._read(query, (*(state.value for state in states), last)):
-            yield from map(_record_of, rows)
+            yield from map(record_of, rows)
             last = rows[-1][0]
 
     def counts(self) -> Mapping[State, int]:
@@ -151,7 +161,7 @@ class SqliteState:
             verdicts = {row[0]: row[1:] for row in self._rows("SELECT *" + of_page.format("verdicts"), ends)}
             for row in rows:
                 _, findings = _verdict_of(verdicts.get(row[0]))
-                yield History(_record_of(row), outcomes.get(row[0], {}), findings)
+                yield History(record_of(row), outcomes.get(row[0], {}), findings)
             last = ends[1]
 
     # --- outcomes --------------------------------------------------------------------------------------
@@ -172,7 +182,7 @@ class SqliteState:
 
     def outcome(self, object_id: str, stage: str, plan_digest: str) -> StageOutcome | None:
         """Return the recorded outcome."""
-        row = self._batch.outcomes.get((object_id, stage, plan_digest))
+        row = self._batch.outcomes.get((object_id, stage, plan_digest)) if self._sees_batch() else None
         if row is None:
             query = "SELECT head, mappings FROM outcomes WHERE object_id=? AND stage=? AND plan_digest=?"
             rows = self._rows(query, (object_id, stage, plan_digest))
@@ -212,7 +222,7 @@ class SqliteState:
 
     def find_source(self, source: bytes) -> ObjectRecord | None:
         """Return the record that a source digest belongs to."""
-        object_id = self._batch.sources.get(source)
+        object_id = self._batch.sources.get(source) if self._sees_batch() else None
         if object_id is None:
             rows = self._rows("SELECT object_id FROM sources WHERE source=?", (source,))
             if not rows:
@@ -226,7 +236,7 @@ class SqliteState:
             return False
         if self._seen is not None and output_path not in self._seen:
             return False
-        owner = self._batch.paths.get(output_path)
+        owner = self._batch.paths.get(output_path) if self._sees_batch() else None
         if owner is not None:
             return owner != object_id
         query = "SELECT 1 FROM objects WHERE output_path=? AND output_path<>'' AND object_id<>?"
@@ -319,14 +329,67 @@ class SqliteState:
         with self._lock:
             self.flush()
             self._db.close()
+            if self._reader is not None:
+                self._reader.close()
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Make several writes one transaction, which may be shared with those of other threads."""
+        if self._batched or self._sharing.mine():
+            with self._lock:
+                yield
+            return
+        with self._sharing.turn(self._lock, self._commit) as group:
+            try:
+                with self._in_words():
+                    self._begin()
+                    self._db.execute("SAVEPOINT one")
+                yield
+                self._spill()
+                with self._in_words():
+                    self._db.execute("RELEASE one")
+            except BaseException:
+                self._undo(group)
+                raise
+
+    def _undo(self, group: Group) -> None:
+        self._batch = Batch()
+        self._form.forget()
+        try:
+            self._db.execute("ROLLBACK TO one")
+            self._db.execute("RELEASE one")
+        except sqlite3.OperationalError:  # the whole transaction is gone, with the writes of others in it
+            group.error = group.error or TarnhelmError(errors.STATE_AWAY)
+
+    def _commit(self) -> None:
+        if self._db.in_transaction:
+            try:
+                self._db.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                with contextlib.suppress(sqlite3.OperationalError):
+                    self._db.execute("ROLLBACK")
+                self._form.forget()
+                raise _refused(error) from None
+
+    @contextlib.contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise _refused(error) from None
+
+    def _sees_batch(self) -> bool:
+        """Whether this thread may look at what is not committed."""
+        return self._reader is None or self._sharing.mine()
 
     def _written(self) -> None:
-        if not self._batched:
+        if not self._batched and not self._sharing.mine():
             self.flush()
 
     def _begin(self) -> None:
         if not self._db.in_transaction:
-            self._db.execute("BEGIN IMMEDIATE")
+            with self._in_words():
+                self._db.execute("BEGIN IMMEDIATE")
 
     def _spill(self) -> None:
         """Write the batch into the open transaction."""
@@ -337,8 +400,9 @@ class SqliteState:
         try:
             batch.write(self._db)
         except BaseException as error:
-            with contextlib.suppress(sqlite3.OperationalError):  # a full disk has rolled it back already
-                self._db.execute("ROLLBACK")
+            if not self._sharing.mine():  # else it is undone up to its begin
+                with contextlib.suppress(sqlite3.OperationalError):  # a full disk has rolled it back already
+                    self._db.execute("ROLLBACK")
             self._recent.clear()
             self._form.forget()
             if isinstance(error, sqlite3.OperationalError):
@@ -357,39 +421,50 @@ class SqliteState:
         while len(self._recent) > _RECENT_RECORDS:
             del self._recent[next(iter(self._recent))]
 
-    def _write(self, query: str, values: tuple[Any, ...]) -> None:
-        with self._lock:
+    def _write(self, query: str, values: tuple[Any, ...]) -> int:
+        with self._lock, self._in_words():
             self._spill()
             self._begin()
-            self._db.execute(query, values)
+            written = self._db.execute(query, values).rowcount
             self._written()
+            return written
 
     def _read(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """Ask the tables, the batch included."""
+        if not self._sees_batch():
+            return self._rows(query, values)
         with self._lock:
             self._spill()
             return self._rows(query, values)
 
     def _rows(self, query: str, values: tuple[Any, ...]) -> list[Any]:
         """Ask the tables alone."""
-        with self._lock:
+        if self._reader is not None and not self._sharing.mine():
+            with self._reading, self._in_words():
+                return self._reader.execute(query, values).fetchall()
+        with self._lock, self._in_words():
             return self._db.execute(query, values).fetchall()
 
+    _asked = _read
+    _told = _write
+
+    def _hold_uid(self, uid_digest: bytes) -> None:
+        """Nothing: a transaction is alone among all processes."""
+
     def _mapping_text(self, digest: bytes) -> bytes:
-        text = self._batch.mappings.get(digest)
+        text = self._batch.mappings.get(digest) if self._sees_batch() else None
         return text or bytes(self._rows("SELECT text FROM mappings WHERE digest=?", (digest,))[0][0])
 
     def _keep_mapping(self, digest: bytes, text: bytes) -> None:
         self._batch.mappings[digest] = text
 
 
-def _record_of(row: tuple[Any, ...]) -> ObjectRecord:
-    return ObjectRecord._make((row[0], State(row[1]), *row[2:14], bool(row[14]), *row[15:]))
-
-
 def _refused(error: sqlite3.OperationalError) -> TarnhelmError:
     """Say what the database's refusal means; its text may hold anything."""
-    return TarnhelmError(errors.NO_SPACE if error.sqlite_errorname == "SQLITE_FULL" else errors.STATE_BROKEN)
+    name = error.sqlite_errorname
+    if name == "SQLITE_FULL":
+        return TarnhelmError(errors.NO_SPACE)
+    return TarnhelmError(errors.STATE_AWAY if name.startswith("SQLITE_BUSY") else errors.STATE_BROKEN)
 
 
 def _verdict_of(row: tuple[str, str] | None) -> tuple[str, Mapping[tuple[str, str], int]]:
