@@ -49,6 +49,7 @@ _INTEGRITY: Final = frozenset(
         errors.ENDS_DAMAGED,
         errors.END_DOES_NOT_HOLD,
         errors.STILL_RESOLVABLE,
+        errors.MANIFEST_BROKEN,
     )
 )
 _PIPE_COLUMNS: Final = 160

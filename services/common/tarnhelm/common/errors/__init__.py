@@ -40,3 +40,4 @@ from tarnhelm.common.errors.steward import *
 from tarnhelm.common.errors.delivery import *
 from tarnhelm.common.errors.web import *
 from tarnhelm.common.errors.ingest import *
+from tarnhelm.common.errors.doors import *

@@ -1,0 +1,180 @@
+"""The seam of the delivery store; one contract suite runs over every implementation.
+
+Deliveries, manifest lines and tombstones stand in one store, because an object's line and its deliveries become
+durable together: nothing leaves without a line, and no line is without its deliveries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+__all__ = ["DeliveryRecord", "DeliveryState", "DeliveryStore", "Planned", "Released", "Sign"]
+
+
+class DeliveryState(StrEnum):
+    """Where the delivery of one object to one destination is."""
+
+    DUE = "due"
+    """To be made, now or at its time."""
+    DELIVERED = "delivered"
+    """The destination has it."""
+    HELD = "held"
+    """The destination does not take it; an operator retries it or gives it up."""
+    WAIVED = "waived"
+    """An operator gave it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """One object for one destination.
+
+    Attributes
+    ----------
+    sha256
+        Of the bytes, hex.
+    required
+        Whether the object waits for it before it is released.
+    attempts
+        How often it was begun; 1 in the first try.
+    doubts
+        How often the destination failed over it.
+    due
+        Seconds since 1970 before which it is not tried.
+    code
+        Of the last failure; empty: none.
+    """
+
+    object_id: str
+    destination: str
+    sha256: str
+    required: bool = True
+    state: DeliveryState = DeliveryState.DUE
+    attempts: int = 0
+    doubts: int = 0
+    due: float = 0.0
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An object whose release is decided.
+
+    Attributes
+    ----------
+    patient_id, study, sop_instance
+        Surrogates, to find it by in a withdrawal and as an earlier version.
+    deliveries
+        One for each destination.
+    """
+
+    object_id: str
+    sha256: str
+    project: str
+    patient_id: str
+    study: str
+    sop_instance: str
+    path: str
+    deliveries: tuple[DeliveryRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What a manifest line says that others look for."""
+
+    object_id: str
+    sop_instance: str
+    path: str
+
+
+Sign = Callable[[Planned, int, str, str], bytes]
+"""Makes a line of (object, number in the chain, hash of the line before, object id of the version it replaces)."""
+
+
+class DeliveryStore(Protocol):
+    """Deliveries, manifest, tombstones; every write is durable when its call returns. Safe among threads and processes.
+
+    Errors: STA-001 and GTW-004 may be tried again.
+    """
+
+    def plan(self, writer: str, planned: Sequence[Planned], sign: Sign, now: float) -> None:
+        """Enter deliveries and manifest lines of these objects, all or none.
+
+        What is known already stays as it is. An object that comes with other bytes than before (it went through the
+        stages again) gets a further line, and its deliveries begin anew.
+        """
+        ...
+
+    def claim(self, destination: str, now: float, lease_seconds: float, most: int) -> Sequence[DeliveryRecord]:
+        """Take what is due, the longest due first; nobody else gets it before the lease is over."""
+        ...
+
+    def settle(self, records: Sequence[DeliveryRecord]) -> None:
+        """Write down how claimed deliveries went; of one that somebody else has claimed since, only a success."""
+        ...
+
+    def of(self, object_id: str) -> Sequence[DeliveryRecord]:
+        """Deliveries of an object, by destination."""
+        ...
+
+    def listing(self, state: DeliveryState, destination: str = "", most: int = 1000) -> Sequence[DeliveryRecord]:
+        """Deliveries in a state, of one destination or all, by object id."""
+        ...
+
+    def retry(self, object_id: str, destination: str, now: float) -> bool:
+        """Make a held or waived delivery due again; false if there is none."""
+        ...
+
+    def waive(self, object_id: str, destination: str) -> bool:
+        """Give up a delivery that is due or held; false if there is none."""
+        ...
+
+    def drop(self, object_id: str) -> None:
+        """Forget the deliveries of an object; its manifest lines stay."""
+        ...
+
+    def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
+        """How many deliveries of each destination are in each state."""
+        ...
+
+    def oldest_due(self) -> Mapping[str, float]:
+        """When the delivery that has been open longest was planned, for each destination that has any."""
+        ...
+
+    def line(self, object_id: str, sha256: str) -> tuple[bytes, str]:
+        """Manifest line of an object, and the object id of the version that it replaces; both empty: none."""
+        ...
+
+    def lines(self, writer: str, after: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Lines of one chain with their numbers, in order."""
+        ...
+
+    def writers(self) -> Sequence[str]:
+        """All who have written lines, sorted."""
+        ...
+
+    def released(self, project: str, patient_ids: Sequence[str], studies: Sequence[str]) -> Sequence[Released]:
+        """What the manifest has of these surrogates."""
+        ...
+
+    def bury(self, digests: Sequence[bytes], order: str, now: float) -> None:
+        """Enter tombstones, keyed digests of surrogates."""
+        ...
+
+    def buried(self, digests: Sequence[bytes]) -> bool:
+        """Whether any of these has a tombstone."""
+        ...
+
+    def told(self, order: str) -> frozenset[str]:
+        """Which steps of a withdrawal order are done: names of destinations, and ``purged`` for the purge itself."""
+        ...
+
+    def tell(self, order: str, step: str, now: float) -> None:
+        """Write down that a step of an order is done."""
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
