@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 __all__ = ["understood"]
 
-_PROFILES: Final = ("-d", "--profile")
-_OTHER_STAGES: Final = frozenset({"-t", "-s", "-de", "-tw", "-w", "--gpu"})
+_PROFILES: Final = ("-d", "--profile", "--deidentification-profile")
+_LONG: Final = ("text-removal", "refine", "skull_strip", "deface", "twix", "wsi")
+_OTHER_STAGES: Final = frozenset({"-t", "-s", "-de", "-tw", "-w", "--gpu", *(f"--{name}" for name in _LONG)})
+#: Options of ``deidentify.py`` that ask for what is so in any case: nothing of other stages, new names.
+_NEEDLESS: Final = frozenset({"--no-verbose", "--rename", *(f"--no-{name}" for name in _LONG)})
 _OPENING: Final = ("-i", "-o", "--input", "--output")
 _WITH_RECIPE: Final = frozenset({"clean", "explain"})
 
@@ -23,7 +26,8 @@ def understood(arguments: Sequence[str]) -> list[str]:
 
     - ``-d a b c`` becomes ``-d a -d b -d c``, up to the next option, to a word that does not end like a
       profile's name (``…Opt``, ``…Profile``), or to ``--``;
-    - a line that begins with an option of ``deidentify.py`` gets ``clean`` in front.
+    - a line that begins with an option of ``deidentify.py`` gets ``clean`` in front; in it, ``-r`` without a file
+      is that program's *rename*, which needs no asking here, and so are other options that change nothing.
 
     Raises
     ------
@@ -31,8 +35,8 @@ def understood(arguments: Sequence[str]) -> list[str]:
         ``RUN-010`` for an option that asks for OCR, defacing or skull stripping.
     """
     words = list(arguments)
-    if words and words[0] in (*_OPENING, *_PROFILES, "-v", "-p") and any(word in _OPENING for word in words):
-        words.insert(0, "clean")
+    if words and _is_of_original(words):
+        words = ["clean", *_without_needless(words)]
     if not words or words[0] not in _WITH_RECIPE:
         return words
     if words[0] == "clean" and _OTHER_STAGES & set(words[: words.index("--") if "--" in words else None]):
@@ -52,6 +56,19 @@ def understood(arguments: Sequence[str]) -> list[str]:
                 result.append("-d")
         result.append(word)
     return result
+
+
+def _is_of_original(words: list[str]) -> bool:
+    options = (*_OPENING, *_PROFILES, "-v", "--verbose", "-p", "--processes", "-r", *_OTHER_STAGES, *_NEEDLESS)
+    return words[0] in options and any(word in _OPENING for word in words)
+
+
+def _without_needless(words: list[str]) -> list[str]:
+    return [
+        word
+        for word, after in zip(words, [*words[1:], "-"], strict=True)
+        if word not in _NEEDLESS and not (word == "-r" and after.startswith("-"))
+    ]
 
 
 def _is_name(word: str) -> bool:

@@ -67,6 +67,7 @@ LINES = [
     ("JITTER StudyDate var:days", "JITTER", "(0008,0020)", Variable("days")),
     ("REPLACE PatientID VAR:a.b-c", "REPLACE", "(0010,0020)", Variable("a.b-c")),
     ("REPLACE PatientID func:hashuid", "REPLACE", "(0010,0020)", FunctionCall("generate_uid")),
+    ("REPLACE SynchronizationFrameOfReferenceUID func:new_UID", "REPLACE", "(0020,0200)", FunctionCall("generate_uid")),
     (
         "REPLACE StudyDate deid_func:jitter_timestamp days=-3",
         "REPLACE",

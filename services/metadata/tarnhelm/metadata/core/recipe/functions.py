@@ -230,7 +230,7 @@ def _functions() -> tuple[Function, ...]:
             None,
             {"prefix": root, "stable_remapping": stable},
         ),
-        Function("generate_uid", "A keyed UID.", _keyed_uid, aliases=("generate_suid", "hashuid", "uid")),
+        Function("generate_uid", "A keyed UID.", _keyed_uid, aliases=("generate_suid", "hashuid", "new_UID", "uid")),
         Function(
             "basic_uuid",
             "A keyed UUID as text; a keyed UID where the VR is UI.",
