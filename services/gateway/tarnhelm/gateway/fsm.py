@@ -58,6 +58,8 @@ class Event(StrEnum):
     """A reviewer accepted unchecked pixels; it goes through all stages and the witness again."""
     REJECT = "reject"
     """A reviewer, or a stage, decided that it is never released."""
+    SUPERSEDE = "supersede"
+    """Another content under the same SOP Instance UID has come, and this one is not verified yet."""
     RECOVER = "recover"
     """The process died or was stopped; the work is done again from the source."""
 
@@ -100,6 +102,12 @@ TABLE: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
         (_S.QUARANTINED, _E.ACCEPT): _S.ADMITTED,
         (_S.QUARANTINED, _E.REJECT): _S.REJECTED,
         (_S.WAITING, _E.REJECT): _S.REJECTED,
+        (_S.ADMITTED, _E.SUPERSEDE): _S.REJECTED,
+        (_S.RUNNING, _E.SUPERSEDE): _S.REJECTED,
+        (_S.READY, _E.SUPERSEDE): _S.REJECTED,
+        (_S.WITNESSING, _E.SUPERSEDE): _S.REJECTED,
+        (_S.WAITING, _E.SUPERSEDE): _S.REJECTED,
+        (_S.QUARANTINED, _E.SUPERSEDE): _S.REJECTED,
         (_S.ADMITTED, _E.RECOVER): _S.ADMITTED,
         (_S.RUNNING, _E.RECOVER): _S.ADMITTED,
         (_S.READY, _E.RECOVER): _S.ADMITTED,

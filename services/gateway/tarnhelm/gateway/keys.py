@@ -10,7 +10,9 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
@@ -19,7 +21,7 @@ from tarnhelm.common.ids import object_id
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["GatewayKeys"]
+__all__ = ["GatewayKeys", "ticket_key"]
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -38,6 +40,8 @@ class GatewayKeys:
         self._id_key = self._derive(secret, b"object id")
         self._source_key = self._derive(secret, b"source digest")
         self._place_key = self._derive(secret, b"place digest")
+        self._uid_key = self._derive(secret, b"instance uid")
+        self._volume_key = self._derive(secret, b"volume")
         self._locators = AESGCM(self._derive(secret, b"locator"))
 
     @classmethod
@@ -59,6 +63,18 @@ class GatewayKeys:
     def object_id(self, project: str, raw_sha256: bytes) -> str:
         """Id of an object of ``project``."""
         return object_id(self._id_key, project, raw_sha256)
+
+    def uid_digest(self, project: str, sop_instance_uid: str) -> bytes:
+        """Digest of a SOP Instance UID in a project, 16 bytes; nothing for no UID."""
+        if not sop_instance_uid:
+            return b""
+        message = f"{project}\x00{sop_instance_uid}".encode("utf-8", "surrogateescape")
+        return hmac.digest(self._uid_key, message, hashlib.sha256)[:16]
+
+    def volume_id(self, project: str, study_uid: str, frame_of_reference_uid: str) -> str:
+        """Id of a volume, 32 hex digits; the UIDs are surrogates."""
+        message = f"{project}\x00{study_uid}\x00{frame_of_reference_uid}".encode()
+        return hmac.digest(self._volume_key, message, hashlib.sha256).hex()[:32]
 
     def source_digest(self, project: str, place: str, size: int, mtime_ns: int) -> bytes:
         """Digest of where an object came from and what it looked like there; 16 bytes."""
@@ -97,6 +113,34 @@ class GatewayKeys:
         except (InvalidTag, ValueError):
             raise TarnhelmError(errors.STATE_BROKEN) from None
 
+    @classmethod
+    def read(cls, path: Path) -> GatewayKeys:
+        """Read the secret of a file, as a mounted secret is one; raises ``GTW-006`` for one that is too short."""
+        try:
+            return cls(path.read_bytes())
+        except OSError:
+            raise TarnhelmError(errors.STATE_BROKEN) from None
+
     @staticmethod
     def _derive(secret: bytes, label: bytes) -> bytes:
         return hmac.digest(secret, b"tarnhelm gateway v1: " + label, hashlib.sha256)
+
+
+def ticket_key(path: Path) -> Ed25519PrivateKey:
+    """Read the key that signs admission tickets: PEM (PKCS #8), or the raw 32 bytes.
+
+    Raises
+    ------
+    TarnhelmError
+        ``GTW-006`` where the file is no such key.
+    """
+    try:
+        data = path.read_bytes()
+        if len(data) == _KEY_BYTES:
+            return Ed25519PrivateKey.from_private_bytes(data)
+        key = load_pem_private_key(data, None)
+    except (OSError, ValueError, TypeError):
+        raise TarnhelmError(errors.STATE_BROKEN) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise TarnhelmError(errors.STATE_BROKEN)
+    return key

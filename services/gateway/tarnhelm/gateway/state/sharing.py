@@ -47,7 +47,7 @@ class SharedSync:
         return self._owner == threading.get_ident()
 
     @contextmanager
-    def turn(self, lock: threading.RLock, commit: Callable[[], None]) -> Iterator[Group]:  # type: ignore[valid-type]
+    def turn(self, lock: threading.RLock, commit: Callable[[], None]) -> Iterator[Group]:
         """Have a turn; when this ends without an error, everything that was written in it is durable.
 
         Parameters
@@ -59,7 +59,7 @@ class SharedSync:
         """
         with self._count:
             self._waiting += 1
-        lock.acquire()  # type: ignore[attr-defined]
+        lock.acquire()
         with self._count:
             self._waiting -= 1
         group = self._group
@@ -69,7 +69,7 @@ class SharedSync:
         finally:
             self._owner = 0
             self._leave(group, commit)
-            lock.release()  # type: ignore[attr-defined]
+            lock.release()
         group.done.wait()
         if group.error is not None:
             raise group.error
