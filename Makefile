@@ -65,6 +65,10 @@ leak-test: $(STAMP) ## The planted corpus in full: no planted string in any byte
 hostile-test: $(STAMP) ## Hostile files in full: bombs, nesting, lies about lengths, bit flips
 	$(PYTEST) -n $(WORKERS) tests/hostile
 
+.PHONY: restore-test
+restore-test: $(STAMP) ## Back up and restore the keys of the way back: files, and the snapshot of a real OpenBao
+	$(PYTEST) tests/unit/steward/test_steward_recovery.py tests/unit/steward/test_steward_restore.py tests/integration/test_steward_restore.py
+
 .PHONY: witness-test
 witness-test: $(STAMP) ## The witness in full: what it finds, and its false alarms in 10,000 clean objects
 	$(PYTEST) -n $(WORKERS) tests/unit/witness

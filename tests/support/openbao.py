@@ -62,6 +62,7 @@ class Bao:
 
     def __init__(self, folder: Path, address: str, ca_file: Path | None, token: str = "") -> None:
         self.folder = folder
+        self.audit_file = folder / "audit.log"
         self.address = address
         self.ca_file = ca_file
         self.token = token
@@ -76,10 +77,6 @@ class Bao:
     @property
     def server(self) -> VaultServer:
         return VaultServer(self.address, self.ca_file)
-
-    @property
-    def audit_file(self) -> Path:
-        return self.folder / "audit.log"
 
     def call(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> tuple[int, dict[str, Any]]:
         """Status and document of one request; with the administrator's token unless another (or "") is given."""
@@ -200,8 +197,11 @@ class Bao:
             return None
 
 
-def start_bao(folder: Path, *, configured: bool = True) -> Bao:
-    """Start, initialise, unseal and configure a server of its own, with the shipped configuration file."""
+def start_bao(folder: Path, *, configured: bool = True, audit_file: Path | None = None) -> Bao:
+    """Start, initialise, unseal and configure a server of its own, with the shipped configuration file.
+
+    ``audit_file`` is that of another server, where this one takes over what the other one held.
+    """
     port, cluster_port = _free_ports(2)
     authority = Authority(folder / "tls")
     pair = authority.issue("openbao", "localhost")
@@ -211,7 +211,7 @@ def start_bao(folder: Path, *, configured: bool = True) -> Bao:
         "/var/lib/openbao": str(folder / "raft"),
         "/etc/openbao/tls/server.pem": str(pair.certificate),
         "/etc/openbao/tls/server.key": str(pair.key),
-        "/var/log/openbao/audit.log": str(folder / "audit.log"),
+        "/var/log/openbao/audit.log": str(audit_file or folder / "audit.log"),
         "0.0.0.0:8200": f"127.0.0.1:{port}",
         "0.0.0.0:8201": f"127.0.0.1:{cluster_port}",
         "https://vault.example:8200": address,
@@ -225,6 +225,7 @@ def start_bao(folder: Path, *, configured: bool = True) -> Bao:
         settings = settings.replace(shipped, here)
     (folder / "server.hcl").write_text(settings)
     bao = Bao(folder, address, authority.ca_file)
+    bao.audit_file = audit_file or bao.audit_file
     try:
         bao.start()
         bao.initialise()

@@ -5,6 +5,11 @@ path "sys/storage/raft/snapshot-force" {
   capabilities = ["update"]
 }
 
+# Its own private store: a mark there is gone when the storage was replaced, which is later than the server's answer.
+path "cubbyhole/tarnhelm-restore" {
+  capabilities = ["create", "update", "read"]
+}
+
 # Its own token.
 path "auth/token/lookup-self" {
   capabilities = ["read"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -13,6 +15,8 @@ from tarnhelm.common.errors import (
     NOT_ON_THIS_BACKEND,
     RESTORE_EXPOSED,
     SHARES_DO_NOT_FIT,
+    VAULT_REFUSED,
+    VAULT_UNAVAILABLE,
     Disposition,
     TarnhelmError,
 )
@@ -38,15 +42,37 @@ if TYPE_CHECKING:
     from tarnhelm.reveal.steward.office import Handle
     from tarnhelm.reveal.steward.settings import ServerSettings
 
-__all__ = ["ALL_PROJECTS", "SNAPSHOT", "backup_digest", "local_restore", "restore_act", "server_restore"]
+__all__ = ["ALL_PROJECTS", "SNAPSHOT", "Patience", "backup_digest", "local_restore", "restore_act", "server_restore"]
 
 ALL_PROJECTS: Final = "all"
 """What a case about a backup names as its project."""
 SNAPSHOT: Final = "sys/storage/raft/snapshot"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-_READY_SECONDS: Final = 60.0
-_TURN_SECONDS: Final = 0.25
+_CANARY: Final = "cubbyhole/tarnhelm-restore"
 _PIECE: Final = 1 << 20
+
+
+def _unheard() -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a restored server is waited for.
+
+    Attributes
+    ----------
+    seconds
+        For the holders of the unseal keys to come; after it, STW-014.
+    every_seconds
+        How often the server is asked.
+    sealed
+        Called once, when the server is found sealed or away: a new server wants the unseal keys of the old one.
+    """
+
+    seconds: float = 900.0
+    every_seconds: float = 0.25
+    sealed: Callable[[], None] = _unheard
 
 
 def backup_digest(source: IO[bytes]) -> str:
@@ -85,11 +111,15 @@ def server_restore(
     shares: Sequence[str],
     ends: EndsFile,
     spool: AbstractContextManager[IO[bytes]],
+    patience: Patience | None = None,
 ) -> Work:
     """Restore a vault server's snapshot.
 
     The server must listen on the loopback address alone (STW-013) until all that ended was ended again: between its
     start and then it would serve keys that were destroyed.
+
+    The server answers before it has replaced its storage. So that no end is applied to what is about to be replaced,
+    something is written first that the snapshot cannot hold, and waited for to be gone.
 
     Parameters
     ----------
@@ -99,13 +129,22 @@ def server_restore(
     if urlsplit(settings.server.address).hostname not in _LOOPBACK:
         raise TarnhelmError(RESTORE_EXPOSED)
 
+    waiting = patience or Patience()
+
     def place(_: Handle, archive: IO[bytes], book: Ends) -> int:
+        end = time.monotonic() + waiting.seconds
+        wait = _Wait(waiting, end, len(book.lines))
         session = VaultSession(settings.server, login)
         try:
+            mark = os.urandom(16).hex()
+            if not session.request("post", _CANARY, {"mark": mark}).done:
+                raise TarnhelmError(VAULT_REFUSED)
             session.upload(f"{SNAPSHOT}-force", archive)
+            while _stands(session, mark, wait):
+                wait.turn()
         finally:
             session.close()
-        return _applied_when_ready(settings, book)
+        return _applied_when_ready(settings, book, wait)
 
     return _work("transit", source, shares, ends, spool, place)
 
@@ -155,18 +194,48 @@ def _key(source: IO[bytes], shares: Sequence[str]) -> X25519PrivateKey:
     return key
 
 
-def _applied_when_ready(settings: ServerSettings, book: Ends) -> int:
+@dataclass(slots=True)
+class _Wait:
+    """Waits turn by turn, to an end; says once that the server is sealed."""
+
+    patience: Patience
+    end: float
+    count: int
+    told: bool = False
+
+    def turn(self, *, sealed: bool = False) -> None:
+        if time.monotonic() > self.end:
+            raise TarnhelmError(END_DOES_NOT_HOLD, count=self.count)
+        if sealed and not self.told:
+            self.told = True
+            self.patience.sealed()
+        time.sleep(self.patience.every_seconds)
+
+
+def _stands(session: VaultSession, mark: str, wait: _Wait) -> bool:
+    """Whether what was written before the restore is still there; a token that is gone went with it."""
+    while True:
+        try:
+            return session.request("get", _CANARY).data.get("mark") == mark
+        except TarnhelmError as error:
+            if error.kind is VAULT_REFUSED:
+                return False
+            if error.kind is not VAULT_UNAVAILABLE:
+                raise
+        wait.turn(sealed=True)
+
+
+def _applied_when_ready(settings: ServerSettings, book: Ends, wait: _Wait) -> int:
     """Apply the ends as soon as the server answers the steward; what cannot be tried is not taken for done."""
-    deadline = time.monotonic() + _READY_SECONDS
     while True:
         place = ServerPlace(settings)
         try:
+            place.vault.health()
             return apply_ends(place, book)
         except TarnhelmError as error:
             if error.disposition is not Disposition.RETRY:
                 raise
-            if time.monotonic() > deadline:
-                raise TarnhelmError(END_DOES_NOT_HOLD, count=len(book.lines)) from None
+            sealed = error.kind is VAULT_UNAVAILABLE
         finally:
             place.close()
-        time.sleep(_TURN_SECONDS)
+        wait.turn(sealed=sealed)

@@ -21,6 +21,7 @@ from tarnhelm.reveal.steward.recovery import keep_recovery_key, new_shares, read
 from tarnhelm.reveal.steward.restore import (
     ALL_PROJECTS,
     SNAPSHOT,
+    Patience,
     local_restore,
     restore_act,
     server_restore,
@@ -268,7 +269,8 @@ def restore(
                 if token_file is None:
                     raise TarnhelmError(errors.INPUT_UNREADABLE)
                 login = TokenFile(token_file)
-                work = server_restore(settings, login, stream, words, office.ends, nameless_file())
+                patience = Patience(sealed=_sealed)
+                work = server_restore(settings, login, stream, words, office.ends, nameless_file(), patience)
             left = office.carry_out(case_id, keys, work)
     show_papers(case_id, left, target)
 
@@ -299,6 +301,14 @@ def _snapshot() -> Iterator[bytes]:
         yield from session.download(SNAPSHOT)
     finally:
         session.close()
+
+
+def _sealed() -> None:
+    err().print(
+        "The server has the backup and does not answer yet. Unseal it, with the unseal keys of the server that the backup "
+        "is of; withdrawals and destructions are applied as soon as it answers.",
+        soft_wrap=True,
+    )
 
 
 def _typed() -> list[str]:
