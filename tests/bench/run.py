@@ -277,7 +277,7 @@ def main() -> int:
     parser.add_argument(
         "-n", "--files", type=int, default=1000, help="files of 16 KB; a fifth as many of 513 KB (default 1000)"
     )
-    parser.add_argument("--rounds", type=int, default=2, help="rounds of which the best counts (default 2)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of which the best counts (default 3)")
     parser.add_argument("--only", default="", help="contestants to run, separated by commas")
     parser.add_argument(
         "--flat", type=int, default=10_000, help="files for the memory curve, 0 for none (default 10000)"
@@ -299,6 +299,7 @@ def main() -> int:
     options = parser.parse_args()
     make_venv(options.tools_venv)
     only = {name for name in options.only.split(",") if name}
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bench-", dir=memory_folder()) as temporary:
         work = options.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
@@ -315,6 +316,7 @@ def main() -> int:
     document = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine(), "python": platform.python_version(),
         "files": options.files, "planted": PLANTED, "useful": len(USEFUL), "sizes": sizes, "unlike": unlike, "flat": curve,
+        "load": (load, os.getloadavg()[0]),
     }  # fmt: skip
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(document, indent=1))

@@ -9,6 +9,22 @@ from typing import Any
 
 __all__ = ["flat_section", "machine", "rows_of", "write_page"]
 
+#: What a file copy, and pydicom reading and writing undecoded, made in a CPU second where the goals below were set:
+#: how fast another machine is for the system's work and for Python's.
+WHERE_SET = {
+    "16 KB": {"copy": 49_251, "pydicom-undecoded": 721},
+    "513 KB": {"copy": 6_441, "pydicom-undecoded": 599},
+}
+#: (row, size, files per CPU second, words)
+GOALS = (
+    ("rewriter", "16 KB", 5_000, "rewriter alone, 16 KB"),
+    ("rewriter", "513 KB", 2_000, "rewriter alone, 513 KB"),
+    ("witness", "513 KB", 700, "rewriter, both hashes and witness, 513 KB"),
+)
+#: The whole command, as a share of rewriter, both hashes and witness.
+GOAL_OF_THE_COMMAND = 0.6
+GOAL_MEMORY_MIB = 100
+
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
@@ -72,6 +88,62 @@ def hash_share(document: dict[str, Any]) -> str:
     return "The two sha256 of a file: " + "; ".join(parts) + "." if parts else ""
 
 
+def witness_section(document: dict[str, Any]) -> list[str]:
+    """Give what the witness says of the results of the other tools, by code."""
+    lines = ["| results of | judged | stopped | findings, by the objects that have them |", "|---|---|---|---|"]
+    for row in document["sizes"]["16 KB"].values():
+        finds = row.get("witness_finds")
+        if finds and finds["judged"]:
+            codes = ", ".join(f"`{code}` {_number(count)}" for code, count in sorted(finds["codes"].items()))
+            lines.append(
+                f"| {row['label']} | {_number(finds['judged'])} | {_number(finds['stopped'])} | {codes or 'none'} |"
+            )
+    return lines if len(lines) > 2 else []
+
+
+def goals_section(document: dict[str, Any]) -> list[str]:
+    """Compare with the goals, beside what a copy makes here and made where they were set."""
+    sizes = document["sizes"]
+
+    def speed(name: str, size: str) -> float:
+        return float(sizes.get(size, {}).get(name, {}).get("files_per_cpu_second", 0.0))
+
+    def said(reached: float, goal: float) -> str:
+        return "reached" if reached >= goal else f"{1 - reached / goal:.0%} short"
+
+    ratios = {
+        size: {name: there / speed(name, size) for name, there in known.items() if speed(name, size)}
+        for size, known in WHERE_SET.items()
+    }
+    if not all(len(found) == 2 for found in ratios.values()) or not all(speed(name, size) for name, size, *_ in GOALS):
+        return []
+    lines = [
+        "| goal | files/CPU-s wanted | here | | here, times how much slower this machine is |",
+        "|---|---|---|---|---|",
+    ]
+    for name, size, goal, words in GOALS:
+        here = speed(name, size)
+        scaled = here * min(ratios[size].values())
+        lines.append(f"| {words} | {_number(goal)} | {_number(here)} | {said(here, goal)} | {_number(scaled)} |")
+    for size in sizes:
+        share = speed("command", size) / speed("witness", size)
+        lines.append(
+            f"| whole command, {size}, of rewriter, both hashes and witness | {GOAL_OF_THE_COMMAND:.0%} | {share:.0%} | "
+            f"{said(share, GOAL_OF_THE_COMMAND)} | |"
+        )
+    memory = max(rows[name]["peak_rss_mib"] for rows in sizes.values() for name in ("rewriter", "witness", "command"))
+    met = "reached" if memory <= GOAL_MEMORY_MIB else "missed"
+    lines += [f"| peak RSS of a process, MiB | at most {GOAL_MEMORY_MIB} | {memory:.0f} | {met} | |", ""]
+    for size, known in WHERE_SET.items():
+        lines.append(
+            f"- {size}: where the goals were set, a CPU second made {_number(known['copy'])} file copies and "
+            f"{_number(known['pydicom-undecoded'])} files with pydicom, undecoded; here {_number(speed('copy', size))} and "
+            f"{_number(speed('pydicom-undecoded', size))}. So this machine takes {ratios[size]['copy']:.1f} and "
+            f"{ratios[size]['pydicom-undecoded']:.1f} times as long; the last column multiplies by the smaller of the two."
+        )
+    return lines
+
+
 def unlike_section(document: dict[str, Any]) -> str:
     """What files cost that share nothing with the one before."""
     rows = document.get("unlike") or {}
@@ -103,8 +175,15 @@ def write_page(path: Path, document: dict[str, Any]) -> None:
     """Replace what stands between the markers of the page; the prose around it stays."""
     body = [
         (f"Measured {document['date']} on {document['machine']}, Python {document['python']}; {document['files']:,} files of 16 KB, "
-        f"{max(20, document['files'] // 5):,} of 513 KB."), "", *rows_of(document), "", unlike_section(document), "", hash_share(document), "", flat_section(document),
+        f"{max(20, document['files'] // 5):,} of 513 KB. Load average {document['load'][0]:.1f} before, {document['load'][1]:.1f} after."), "",
+        *rows_of(document), "", unlike_section(document), "", hash_share(document), "", flat_section(document), "",
     ]  # fmt: skip
+    for title, lines in (
+        ("Beside the goals", goals_section(document)),
+        ("What the witness finds in the results", witness_section(document)),
+    ):
+        if lines:
+            body += [f"## {title}", "", *lines, ""]
     text = path.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]

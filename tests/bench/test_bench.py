@@ -8,7 +8,7 @@ import sys
 from tests.bench.ct_files import PLANTED, SIZES, USEFUL, make_files
 from tests.bench.measure import measure
 from tests.bench.score import score
-from tests.bench.table import BEGIN, END, write_page
+from tests.bench.table import BEGIN, END, goals_section, witness_section, write_page
 
 
 def test_a_copy_leaks_all_and_keeps_all(tmp_path):
@@ -41,6 +41,7 @@ def test_the_page_keeps_its_prose(tmp_path):
     absent = {"label": "other", "absent": True}
     document = {
         "date": "2026-01-02", "machine": "M", "python": "3", "files": 10, "planted": 89, "useful": 30, "flat": None,
+        "load": (0.5, 1.25),
         "sizes": {"16 KB": {"a": row, "b": absent}, "513 KB": {"a": row, "b": absent}},
     }  # fmt: skip
     write_page(page, document)
@@ -50,3 +51,31 @@ def test_the_page_keeps_its_prose(tmp_path):
     assert "| tool | 1,234 | 1,234 | 12 | 12 |" in text
     assert "| other | not installed |" in text
     assert "old" not in text
+    assert "Load average 0.5 before, 1.2 after." in text
+    assert "Beside the goals" not in text
+
+
+def test_goals_are_told_beside_what_the_machine_can():
+    def rows(copy, pydicom, rewriter, witness, command):
+        speeds = {
+            "copy": copy, "pydicom-undecoded": pydicom, "rewriter": rewriter, "witness": witness, "command": command,
+        }  # fmt: skip
+        return {name: {"files_per_cpu_second": speed, "peak_rss_mib": 50.0} for name, speed in speeds.items()}
+
+    # A machine that takes twice as long for all it does.
+    document = {
+        "sizes": {"16 KB": rows(24_625.5, 360.5, 4_000, 1_000, 700), "513 KB": rows(3_220.5, 299.5, 2_100, 630, 315)}
+    }
+    text = "\n".join(goals_section(document))
+    assert "| rewriter alone, 16 KB | 5,000 | 4,000 | 20% short | 8,000 |" in text
+    assert "| rewriter alone, 513 KB | 2,000 | 2,100 | reached | 4,200 |" in text
+    assert "| rewriter, both hashes and witness, 513 KB | 700 | 630 | 10% short | 1,260 |" in text
+    assert "| 60% | 70% | reached | |" in text
+    assert "| 60% | 50% | 17% short | |" in text
+    assert "takes 2.0 and 2.0 times as long" in text
+
+
+def test_findings_in_other_tools_results_are_told_by_code():
+    finds = {"judged": 1000, "stopped": 999, "codes": {"WIT-001": 999, "WIT-005": 4}}
+    sizes = {"16 KB": {"a": {"label": "tool", "witness_finds": finds}, "b": {"label": "other", "absent": True}}}
+    assert witness_section({"sizes": sizes})[2:] == ["| tool | 1,000 | 999 | `WIT-001` 999, `WIT-005` 4 |"]
