@@ -32,7 +32,7 @@ class ProcessRequest(_message.Message):
     def __init__(self, header: _Optional[_Union[JobHeader, _Mapping]] = ..., chunk: _Optional[_Union[JobChunk, _Mapping]] = ...) -> None: ...
 
 class JobHeader(_message.Message):
-    __slots__ = ("object_id", "project", "ticket", "plan_digest", "config", "config_digest", "parts", "accept_unchecked_pixels", "dry_run", "limits", "facts", "earlier")
+    __slots__ = ("object_id", "project", "ticket", "plan_digest", "config", "config_digest", "parts", "accept_unchecked_pixels", "dry_run", "limits", "facts", "earlier", "stage")
     OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     TICKET_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +45,7 @@ class JobHeader(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     FACTS_FIELD_NUMBER: _ClassVar[int]
     EARLIER_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
     object_id: str
     project: str
     ticket: bytes
@@ -57,7 +58,8 @@ class JobHeader(_message.Message):
     limits: JobLimits
     facts: _object_pb2.ObjectFacts
     earlier: _containers.RepeatedCompositeFieldContainer[StageResult]
-    def __init__(self, object_id: _Optional[str] = ..., project: _Optional[str] = ..., ticket: _Optional[bytes] = ..., plan_digest: _Optional[str] = ..., config: _Optional[bytes] = ..., config_digest: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[JobPart, _Mapping]]] = ..., accept_unchecked_pixels: _Optional[bool] = ..., dry_run: _Optional[bool] = ..., limits: _Optional[_Union[JobLimits, _Mapping]] = ..., facts: _Optional[_Union[_object_pb2.ObjectFacts, _Mapping]] = ..., earlier: _Optional[_Iterable[_Union[StageResult, _Mapping]]] = ...) -> None: ...
+    stage: str
+    def __init__(self, object_id: _Optional[str] = ..., project: _Optional[str] = ..., ticket: _Optional[bytes] = ..., plan_digest: _Optional[str] = ..., config: _Optional[bytes] = ..., config_digest: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[JobPart, _Mapping]]] = ..., accept_unchecked_pixels: _Optional[bool] = ..., dry_run: _Optional[bool] = ..., limits: _Optional[_Union[JobLimits, _Mapping]] = ..., facts: _Optional[_Union[_object_pb2.ObjectFacts, _Mapping]] = ..., earlier: _Optional[_Iterable[_Union[StageResult, _Mapping]]] = ..., stage: _Optional[str] = ...) -> None: ...
 
 class JobPart(_message.Message):
     __slots__ = ("id", "size", "sha256")

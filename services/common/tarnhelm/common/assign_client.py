@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from tarnhelm.v1 import linkage_pb2 as pb
@@ -84,28 +85,41 @@ class AssignChannel:
             The assigner's own code; ``LNK-045`` where it cannot be reached or does not answer in time;
             ``LNK-044`` for a question that is too large, and for an answer that does not fit it.
         """
-        query = query_bytes(request)
-        if len(query) > _LARGEST_QUERY:
-            # A server would refuse it like a full one, and the object would wait for ever.
-            raise TarnhelmError(ASSIGN_REQUEST)
+        query = _query_of(request)
         try:
             answer = self._call(pb.AssignRequest(ticket=ticket, query=query), timeout=self._timeout)
         except grpc.RpcError as error:
             raise _error_of(error) from None
-        if len(answer.uids) != len(request.uids) or len(answer.values) != len(request.values):
-            raise TarnhelmError(ASSIGN_REQUEST)
-        return AssignReply(
-            subject_id=answer.subject_id,
-            subject_key=answer.subject_key,
-            date_offset_days=answer.date_offset_days,
-            sex=answer.sex,
-            uids=dict(zip(request.uids, answer.uids, strict=True)),
-            values=tuple(value.decode("utf-8", "surrogatepass") for value in answer.values),
-            issuer=answer.issuer,
-            placeholder_subject=answer.placeholder_subject,
-            revision=answer.revision,
-            flags=frozenset(answer.flags),
-        )
+        return _reply_of(request, answer)
+
+    def begin(self, ticket: bytes, request: AssignRequest) -> Future[AssignReply]:
+        """Ask for one object and do not wait: the future ends like :meth:`ask`, in a thread of the channel.
+
+        Raises
+        ------
+        TarnhelmError
+            ``LNK-044`` for a question that is too large.
+        """
+        query = _query_of(request)
+        reply: Future[AssignReply] = Future()
+
+        def answered(call: Any) -> None:
+            try:
+                reply.set_result(_reply_of(request, call.result()))
+            except grpc.RpcError as error:
+                reply.set_exception(_error_of(error))
+            except TarnhelmError as error:
+                reply.set_exception(error)
+            except (grpc.FutureCancelledError, ValueError):  # the channel was closed, or these are no texts
+                reply.set_exception(TarnhelmError(ASSIGNER_AWAY))
+
+        try:
+            self._call.future(pb.AssignRequest(ticket=ticket, query=query), timeout=self._timeout).add_done_callback(
+                answered
+            )
+        except ValueError:  # the channel is closed
+            raise TarnhelmError(ASSIGNER_AWAY) from None
+        return reply
 
     def close(self) -> None:
         """Close the channel."""
@@ -122,6 +136,31 @@ class RemoteAssigner:
     def assign(self, request: AssignRequest) -> AssignReply:
         """Ask; see :meth:`AssignChannel.ask`."""
         return self.channel.ask(self.ticket, request)
+
+
+def _query_of(request: AssignRequest) -> bytes:
+    query = query_bytes(request)
+    if len(query) > _LARGEST_QUERY:
+        # A server would refuse it like a full one, and the object would wait for ever.
+        raise TarnhelmError(ASSIGN_REQUEST)
+    return query
+
+
+def _reply_of(request: AssignRequest, answer: pb.AssignResponse) -> AssignReply:
+    if len(answer.uids) != len(request.uids) or len(answer.values) != len(request.values):
+        raise TarnhelmError(ASSIGN_REQUEST)
+    return AssignReply(
+        subject_id=answer.subject_id,
+        subject_key=answer.subject_key,
+        date_offset_days=answer.date_offset_days,
+        sex=answer.sex,
+        uids=dict(zip(request.uids, answer.uids, strict=True)),
+        values=tuple(value.decode("utf-8", "surrogatepass") for value in answer.values),
+        issuer=answer.issuer,
+        placeholder_subject=answer.placeholder_subject,
+        revision=answer.revision,
+        flags=frozenset(answer.flags),
+    )
 
 
 def query_bytes(request: AssignRequest) -> bytes:

@@ -11,12 +11,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from tarnhelm.common.assign import Assigner
+from tarnhelm.common.errors import Disposition, TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 
-__all__ = ["ObjectFacts", "Stage", "StageCore", "StageJob", "StageOutcome", "Status"]
+__all__ = ["ObjectFacts", "Stage", "StageCore", "StageJob", "StageOutcome", "Status", "outcome_of"]
 
 
 class Status(StrEnum):
@@ -77,6 +78,12 @@ class StageJob:
         sha256 (hex) of recipe, policy, pins and versions: first outcome wins under (object id, stage, plan).
     accept_unchecked_pixels
         The user's express decision; it stands in the report.
+    options
+        What a stage is configured with for this object alone.
+    facts
+        What the stage before said of the object.
+    earlier
+        Name and outcome of each stage before, in their order; ``finalise`` writes its markers from them.
     """
 
     object_id: str
@@ -89,6 +96,8 @@ class StageJob:
     dry_run: bool = False
     limits: Limits = DEFAULT_LIMITS
     options: Mapping[str, str] = field(default_factory=dict)
+    facts: ObjectFacts | None = None
+    earlier: tuple[tuple[str, StageOutcome], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,25 @@ class StageOutcome:
     methods: tuple[str, ...] = ()
     """Codes of CID 7050 that were really applied."""
     seconds: float = 0.0
+
+
+_STATUS: Final = {
+    Disposition.RETRY: Status.RETRY,
+    Disposition.QUARANTINE: Status.QUARANTINE,
+    Disposition.REJECT: Status.REJECT,
+    Disposition.SKIP: Status.SKIP,
+    Disposition.USAGE: Status.RETRY,
+}
+
+
+def outcome_of(error: TarnhelmError) -> StageOutcome:
+    """Return the outcome of a job that raised, timed out or lost its worker.
+
+    A fault in the configuration (USAGE) is no fault of the object: it waits, like for a dependency.
+    """
+    site = getattr(error, "site", "")
+    message = f"{error.safe_message} [{site}]" if site else error.safe_message
+    return StageOutcome(_STATUS[error.disposition], code=error.code, message=message)
 
 
 class StageCore(Protocol):

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tarnhelm.common import errors
 from tarnhelm.common.assign import Assigner, AssignReply, AssignRequest
-from tarnhelm.common.errors import Disposition, TarnhelmError
+from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.common.sandbox import Dispatcher, PoolSettings, WorkerPool
-from tarnhelm.common.stage import StageJob, StageOutcome, Status
+from tarnhelm.common.stage import StageJob, StageOutcome, outcome_of
 from tarnhelm.gateway.verdict import JudgeJob, SignedVerdict
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["LocalJudge", "LocalStage", "PoolPlan", "outcome_of"]
-
-_STATUS: Final = {
-    Disposition.RETRY: Status.RETRY,
-    Disposition.QUARANTINE: Status.QUARANTINE,
-    Disposition.REJECT: Status.REJECT,
-    Disposition.SKIP: Status.SKIP,
-    Disposition.USAGE: Status.RETRY,
-}
-
+__all__ = ["LocalJudge", "LocalStage", "PoolPlan"]
 
 @dataclass(frozen=True, slots=True)
 class PoolPlan:
@@ -43,16 +34,6 @@ class PoolPlan:
     config: Any
     workers: int = 1
     limits: Limits = DEFAULT_LIMITS
-
-
-def outcome_of(error: TarnhelmError) -> StageOutcome:
-    """Return the outcome of a job that raised, timed out or lost its worker.
-
-    A fault in the configuration (USAGE) is no fault of the object: it waits, like for a dependency.
-    """
-    site = getattr(error, "site", "")
-    message = f"{error.safe_message} [{site}]" if site else error.safe_message
-    return StageOutcome(_STATUS[error.disposition], code=error.code, message=message)
 
 
 def _failed(job: StageJob, error: TarnhelmError) -> StageOutcome:

@@ -32,6 +32,10 @@ class Task:
         Workers that died while they held it, whether it was to blame or not.
     alone
         It runs with no other job in its worker.
+    seconds
+        Wall-clock bound of this job where it is narrower than the pool's; 0: the pool's.
+    begun
+        It was in a worker's hands: from then on it can no longer be cancelled.
     """
 
     number: int
@@ -41,6 +45,14 @@ class Task:
     deaths: int = 0
     incidents: int = 0
     alone: bool = False
+    seconds: float = 0.0
+    begun: bool = False
+
+    def begin(self) -> bool:
+        """Say that a worker gets it; false if it was cancelled before."""
+        if not self.begun:
+            self.begun = self.future.set_running_or_notify_cancel()
+        return self.begun
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +65,8 @@ class Hand:
         The job whose time is being taken, and when it began.
     ending
         Why the parent kills it.
+    asking
+        It waits for answers of its parent; meanwhile its time stands still.
     """
 
     forked: Forked
@@ -61,6 +75,7 @@ class Hand:
     watched: int = -1
     since: float = 0.0
     ending: TarnhelmError | None = None
+    asking: bool = False
     _inbox: bytearray = field(default_factory=bytearray)
     _outbox: bytearray = field(default_factory=bytearray)
     _waits: bool = False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,11 @@ from tarnhelm.common.sandbox.worker import Setup
 __all__ = ["PoolSettings", "WorkerPool"]
 
 Upcall = Callable[[Any, Any], Any]
-"""``upcall(job, request) -> reply``, in the loop's thread; may raise TarnhelmError."""
+"""``upcall(job, request) -> reply``, in the loop's thread; may raise TarnhelmError.
+
+An upcall that has to wait returns a Future of its reply: the questions of a batch then wait together, and the loop
+serves other workers. Whoever makes the Future bounds its time, in which the worker's own does not run.
+"""
 Failed = Callable[[Any, TarnhelmError], Any]
 """Makes a result of a job that raised or was ended."""
 _READ_BYTES = 64 * 1024
@@ -50,6 +55,8 @@ class PoolSettings:
         messages at most in hand, the second so that it need not wait.
     max_bytes_in_flight
         Sum of the sizes of the objects that workers have in hand; one larger object goes alone.
+    retry_seconds
+        How long after all workers failed to start they are tried again; 0: never, all jobs fail from then on.
     """
 
     factory: str
@@ -61,6 +68,7 @@ class PoolSettings:
     batch: int = 16
     batch_bytes: int = 4 * MIB
     max_bytes_in_flight: int = 256 * MIB
+    retry_seconds: float = 0.0
 
 
 class WorkerPool:
@@ -111,6 +119,7 @@ class WorkerPool:
         self._bytes = 0
         self._buffer = bytearray(_READ_BYTES)
         self._broken: TarnhelmError | None = None
+        self._broken_at = 0.0
         self._failed_starts = 0
         self._closing = False
         self._lock = threading.Lock()
@@ -123,12 +132,18 @@ class WorkerPool:
 
     # --- the outside -----------------------------------------------------------------------------------
 
-    def submit(self, job: Any, size: int = 0) -> Future[Any]:
-        """Queue one job of an object of ``size`` bytes; the future runs its callbacks in the loop's thread."""
+    def submit(self, job: Any, size: int = 0, *, seconds: float = 0.0) -> Future[Any]:
+        """Queue one job of an object of ``size`` bytes; the future runs its callbacks in the loop's thread.
+
+        Parameters
+        ----------
+        seconds
+            Wall-clock bound in a worker, where it is narrower than the pool's own; 0: the pool's own.
+        """
         future: Future[Any] = Future()
         with self._lock:
             self._seq += 1
-            task = Task(self._seq, job, size, future)
+            task = Task(self._seq, job, size, future, seconds=seconds)
         self._queue.append(task)
         if self._own_dispatcher or len(self._queue) == 1:
             self._loop.post(self._dispatch)
@@ -138,6 +153,11 @@ class WorkerPool:
     def pending(self) -> int:
         """Jobs queued or in a worker's hands."""
         return len(self._queue) + sum(len(worker.tasks) for worker in self._workers)
+
+    @property
+    def serving(self) -> bool:
+        """Whether a worker is there to take a job; may be asked from any thread."""
+        return self._broken is None and any(worker.ready for worker in tuple(self._workers))
 
     def pids(self) -> tuple[int, ...]:
         """Process ids of the workers that live now."""
@@ -164,7 +184,8 @@ class WorkerPool:
         self._workers.clear()
         self._server.close()
         for task in self._queue:
-            task.future.cancel()
+            if not task.future.cancel() and not task.future.done():
+                task.future.set_exception(CancelledError())
         self._queue.clear()
 
     # --- workers come and go ---------------------------------------------------------------------------
@@ -223,12 +244,20 @@ class WorkerPool:
 
     def _give_up(self, error: TarnhelmError) -> None:
         """No worker can be made at all: every job fails alike, and at once."""
+        if self._broken is None:
+            self._broken_at = self._clock()
         self._broken = error
         while self._queue:
             self._fail(self._queue.popleft(), error)
 
     def _tick(self, now: float) -> None:
+        retry = self._settings.retry_seconds
+        if self._broken is not None and retry and now - self._broken_at > retry:
+            self._broken, self._failed_starts = None, 0
+            self._fill()
         for worker in tuple(self._workers):
+            if worker.asking:
+                continue
             current = worker.at()
             task = worker.tasks.get(current)
             if task is None:  # between jobs, or a worker that does not say what it does
@@ -238,6 +267,7 @@ class WorkerPool:
                 worker.watched, worker.since = current, now
             elif task is not None and worker.ready:
                 limit = self._settings.limits.deadline_seconds(task.size)
+                limit = min(limit, task.seconds or limit)
                 if now - worker.since > limit:
                     worker.ending = TarnhelmError(errors.TOO_SLOW, limit=int(limit))
                     self._bury(worker, kill=True)
@@ -279,6 +309,8 @@ class WorkerPool:
             if self._bytes and self._bytes + task.size > settings.max_bytes_in_flight:
                 break
             self._queue.popleft()
+            if not task.begin():
+                continue
             together += task.size
             self._bytes += task.size
             worker.tasks[task.number] = task
@@ -307,6 +339,7 @@ class WorkerPool:
             self._answer(worker, payload)
         elif kind == frames.HELLO:
             worker.ready = True
+            self._failed_starts = 0
             self.confinement = "seccomp" if payload == b"seccomp" else "audit hook"
             self._dispatch()
         elif kind == frames.BROKEN:
@@ -343,23 +376,57 @@ class WorkerPool:
 
     def _answer(self, worker: Hand, payload: bytes) -> None:
         """Answer the questions of a batch, each for a job that the worker has in hand."""
-        if self._request is None or self._upcall is None:
+        if self._request is None or self._upcall is None or worker.asking:
             raise WireError
         before = self._clock()
-        replies: list[Any] = []
+        answers: list[Any] = []
         for number, kind, body in frames.items_of(payload):
             if kind != frames.QUESTION:
                 raise WireError
             request = self._request.decode(body)
             try:
-                replies.append(pack(self._upcall(worker.tasks[number].job, request)))
+                answers.append(self._upcall(worker.tasks[number].job, request))
             except TarnhelmError as error:
-                replies.append(pack(error))
+                answers.append(error)
+        worker.asking = True
+        waiting = [answer for answer in answers if isinstance(answer, Future)]
+        if not waiting:
+            self._reply(worker, answers, before)
+            return
+        left = itertools.count(len(waiting) - 1, -1)  # its next() is one step, whichever thread takes it
+
+        def answered(_one: Future[Any]) -> None:
+            if next(left) == 0:
+                self._loop.post(lambda: self._reply(worker, answers, before))
+
+        for one in waiting:
+            one.add_done_callback(answered)
+
+    def _reply(self, worker: Hand, answers: list[Any], before: float) -> None:
+        """Send a worker what it asked for, unless it has gone meanwhile."""
+        if worker not in self._workers:
+            return
+        worker.asking = False
         worker.since += self._clock() - before  # the parent's time is not the job's
+        replies = [pack(_answer_of(answer)) for answer in answers]
         worker.send(frames.REPLY, pickle.dumps(replies, pickle.HIGHEST_PROTOCOL), self._loop)
 
     def _fail(self, task: Task, error: TarnhelmError) -> None:
+        if not task.begin():
+            return
         if self._failed is None:
             task.future.set_exception(error)
         else:
             task.future.set_result(self._failed(task.job, error))
+
+
+def _answer_of(answer: Any) -> Any:
+    """Return a reply or the TarnhelmError that stands for it."""
+    if not isinstance(answer, Future):
+        return answer
+    try:
+        return answer.result()
+    except TarnhelmError as error:
+        return error
+    except (Exception, CancelledError):  # noqa: BLE001  # its text may hold a value; the job fails, the pool does not
+        return TarnhelmError(errors.STAGE_FAULT)

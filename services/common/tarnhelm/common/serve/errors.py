@@ -45,6 +45,9 @@ _BY_CODE: Final = {
     errors.OBJECT_UNKNOWN.code: grpc.StatusCode.NOT_FOUND,
     errors.WITNESS_POLICY.code: grpc.StatusCode.INVALID_ARGUMENT,
     errors.WITNESS_REQUEST.code: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.STAGE_BROKEN.code: grpc.StatusCode.UNAVAILABLE,
+    errors.STAGE_REQUEST.code: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.STAGE_GARBLED.code: grpc.StatusCode.DATA_LOSS,
 }
 
 Handler = Any

@@ -63,6 +63,8 @@ class ServerSettings:
             raise ValueError("off this machine a server certificate is needed")
         if self.tls_key_file is not None and self.tls_key_file.stat().st_mode & 0o007:
             raise ValueError("everybody on this machine can read the certificate's key")
+        if self.connection_age_seconds < 1:
+            raise ValueError("the age of a connection begins at 1 second")
         if self.metrics_listen and not self.metrics_listen.rpartition(":")[2].isdecimal():
             raise ValueError("the address of the metrics is host:port")
 
@@ -91,6 +93,10 @@ def add_arguments(parser: argparse.ArgumentParser, *, port: int = 50051) -> None
     )  # fmt: skip
     group.add_argument("--drain-seconds", type=float, default=2.0, help="default: %(default)s")
     group.add_argument("--grace-seconds", type=float, default=30.0, help="default: %(default)s")
+    group.add_argument(
+        "--connection-age-seconds", type=int, default=300, metavar="N",
+        help="close connections after this, so that a new replica gets its share (default: %(default)s)",
+    )  # fmt: skip
     group.add_argument("--reflection", action="store_true", help="serve gRPC reflection")
     group.add_argument(
         "--metrics-listen", default="", metavar="[HOST:]PORT",
@@ -109,6 +115,7 @@ def settings_from(given: argparse.Namespace, service: str) -> ServerSettings:
         callers={service: frozenset(given.caller)} if given.caller else _NOBODY,
         drain_seconds=given.drain_seconds,
         grace_seconds=given.grace_seconds,
+        connection_age_seconds=given.connection_age_seconds,
         reflection=given.reflection,
         metrics_listen=f"127.0.0.1:{metrics}" if metrics.isdecimal() else metrics,
     )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, cast
 
 from tarnhelm.common import errors
@@ -22,15 +19,14 @@ from tarnhelm.metadata.core.plan import MetadataConfig, Plan, compile_plan, comp
 from tarnhelm.metadata.core.recipe import Recipe, evaluate_filters
 from tarnhelm.metadata.core.rewriting.finalise import Outcomes
 from tarnhelm.metadata.core.rewriting.pixels import integer_string
-from tarnhelm.metadata.core.rewriting.rewriter import Parsed, Rewriter, Written
+from tarnhelm.metadata.core.rewriting.rewriter import Parsed, Rewriter
 from tarnhelm.metadata.core.rewriting.source import Source, open_source
+from tarnhelm.metadata.core.rewriting.target import write_new
 from tarnhelm.metadata.core.rules.context import BoundedMap, ObjectContext
 from tarnhelm.metadata.core.text import TextCleaner
 
 __all__ = ["MetadataConfig", "MetadataCore", "Plan", "compile_plan", "default_recipe", "make_core"]
 
-#: At most this many pieces go into one system call.
-_PIECES_AT_ONCE: Final = 512
 #: Pixel Data, its float forms.
 _PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _FIRST_PIXEL_TAG: Final = min(_PIXEL_TAGS)
@@ -131,7 +127,7 @@ class MetadataCore:
         context = rewriter.context(parsed, request, reply)
         written = rewriter.write(parsed, context, judged.outcomes)
         sizes = sum(map(len, written.parts))
-        digest = "" if job.dry_run else self._store(written, job.target)
+        digest = "" if job.dry_run else write_new(job.target, written.parts, hashed=self._hash_output)
         return StageOutcome(
             status=Status.DONE,
             facts=self._facts(parsed, context, judged, written.sop_uid),
@@ -151,16 +147,6 @@ class MetadataCore:
             text_excluded="ocr" not in verdict.needs,
             face_excluded="deface" not in verdict.needs,
         )
-
-    def _store(self, written: Written, target: Path) -> str:
-        """Write all pieces; the file is removed again where that fails."""
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb", buffering=0) as file:
-                return _write_all(file.fileno(), written.parts, hashed=self._hash_output)
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
 
     # -- gate, filters, facts ---------------------------------------------------------------------------------
 
@@ -314,34 +300,3 @@ def _numbers(facts: Mapping[int, bytes], tag: int) -> tuple[float, ...]:
 
 def _pair(numbers: tuple[float, ...]) -> tuple[float, float] | None:
     return (numbers[0], numbers[1]) if len(numbers) == 2 else None
-
-
-def _write_all(descriptor: int, parts: Sequence[bytes | memoryview], *, hashed: bool) -> str:
-    """Write pieces in few system calls and hash them on the way."""
-    small: list[bytes | memoryview] = []
-    blocks: list[bytes | memoryview] = []
-    for part in parts:
-        if len(part) < 16_384:
-            small.append(part)
-            continue
-        if small:
-            blocks.append(b"".join(small))
-            small = []
-        blocks.append(part)
-    if small:
-        blocks.append(b"".join(small))
-    digest = hashlib.sha256()
-    if hashed:
-        for block in blocks:
-            digest.update(block)
-    for at in range(0, len(blocks), _PIECES_AT_ONCE):
-        _write_blocks(descriptor, blocks[at : at + _PIECES_AT_ONCE])
-    return digest.hexdigest() if hashed else ""
-
-
-def _write_blocks(descriptor: int, blocks: list[bytes | memoryview]) -> None:
-    wanted = sum(map(len, blocks))
-    done = os.writev(descriptor, blocks)
-    while done < wanted:
-        rest = memoryview(b"".join(blocks))[done:]
-        done += os.write(descriptor, rest)

@@ -1,0 +1,267 @@
+"""The Process call: judge the header, spool the object, let a worker have it, send what came out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from tarnhelm.v1 import stage_pb2, stage_pb2_grpc
+
+from tarnhelm.common import errors
+from tarnhelm.common.assign import AssignReply, AssignRequest
+from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.common.limits import DEFAULT_LIMITS, GIB, Limits
+from tarnhelm.common.sandbox import PoolSettings, WorkerPool
+from tarnhelm.common.stage import StageJob, StageOutcome, Status, outcome_of
+from tarnhelm.common.stage_service.convert import result_message
+from tarnhelm.common.stage_service.receive import CHUNK_BYTES, Announced, HeaderReader, receive
+from tarnhelm.common.stage_service.scratch import Scratch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from tarnhelm.common.assign_client import AssignChannel
+
+__all__ = ["CONFIG", "CONFIG_DIGEST", "STAGE", "Bounds", "StageService", "WorkerPlan"]
+
+CONFIG: Final = "config"
+"""Option of a job: the JSON that came with it."""
+CONFIG_DIGEST: Final = "config-digest"
+"""Option of a job: sha256 (hex) of that JSON, under which a worker keeps what it made of it."""
+STAGE: Final = "stage"
+"""Option of a job: which step is wanted."""
+_ACCEPTED: Final = stage_pb2.ProcessResponse(accepted=stage_pb2.JobAccepted())
+_RETRY_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a service takes on at once.
+
+    Attributes
+    ----------
+    max_objects
+        Calls in hand.
+    max_scratch_bytes
+        Bytes of sources and results in hand; a result counts like its source.
+    """
+
+    max_objects: int = 64
+    max_scratch_bytes: int = 8 * GIB
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """Where the core comes from that works on the objects.
+
+    Attributes
+    ----------
+    factory
+        ``module:callable`` that makes a :class:`~tarnhelm.common.sandbox.SteppedCore` (or a plain core) for jobs
+        whose options hold ``config``, ``config-digest`` and ``stage``. Its outcomes name the digest of what it wrote.
+    stages
+        The steps that it serves.
+    """
+
+    factory: str
+    stages: tuple[str, ...]
+    config: Any = None
+    workers: int = 1
+    limits: Limits = DEFAULT_LIMITS
+
+
+class _Call:
+    """What is known of one call while a worker may have its object."""
+
+    __slots__ = ("asked", "gone", "ticket")
+
+    def __init__(self, ticket: bytes) -> None:
+        self.ticket = ticket
+        self.asked: AssignRequest | None = None
+        self.gone = False
+
+
+class StageService(stage_pb2_grpc.StageServiceServicer):
+    """Serves a :class:`~tarnhelm.common.sandbox.WorkerPool` over gRPC.
+
+    Workers hold no key and reach nobody. What a worker asks the assigner goes out from here with the ticket of its
+    object, all questions of all workers at once, and only while the caller still waits for the object.
+
+    Parameters
+    ----------
+    scratch
+        Where objects lie while they are in hand.
+    assign
+        The assigner; None for stages that ask for nothing.
+    ended
+        Told of each outcome.
+    """
+
+    def __init__(
+        self,
+        plan: WorkerPlan,
+        scratch: Scratch,
+        bounds: Bounds,
+        assign: AssignChannel | None = None,
+        ended: Callable[[Announced, StageOutcome], None] = lambda _announced, _outcome: None,
+    ) -> None:
+        self._headers = HeaderReader(plan.stages, plan.limits)
+        self._scratch = scratch
+        self._bounds = bounds
+        self._assign = assign
+        self._ended = ended
+        self._calls: dict[Path, _Call] = {}
+        self._bytes = 0
+        self._pool = WorkerPool(
+            PoolSettings(
+                plan.factory, plan.config, StageOutcome, AssignRequest, plan.workers, plan.limits,
+                retry_seconds=_RETRY_SECONDS,
+            ),
+            upcall=self._ask,
+            failed=_failed,
+            again=_start_clean,
+        )  # fmt: skip
+
+    @property
+    def pool(self) -> WorkerPool:
+        """The workers, for what watches them."""
+        return self._pool
+
+    @property
+    def objects(self) -> int:
+        """Calls in hand."""
+        return len(self._calls)
+
+    @property
+    def bytes_in_hand(self) -> int:
+        """Bytes that are reserved for them."""
+        return self._bytes
+
+    def serving(self) -> bool:
+        """Whether there is a worker to take an object."""
+        return self._pool.serving
+
+    def close(self) -> None:
+        """Let the workers finish, stop them, remove the scratch folder."""
+        self._pool.close()
+        if self._assign is not None:
+            self._assign.close()
+        self._scratch.close()
+
+    async def Process(  # noqa: N802
+        self, request_iterator: AsyncIterator[stage_pb2.ProcessRequest], context: Any
+    ) -> None:
+        """Work on one object; see the definition of the protocol."""
+        first = await anext(request_iterator, None)
+        if first is None or first.WhichOneof("message") != "header":
+            raise TarnhelmError(errors.STAGE_REQUEST)
+        announced = self._headers.read(first.header)
+        if not self._pool.serving:
+            raise TarnhelmError(errors.STAGE_BROKEN)
+        reserved = announced.size * (1 if announced.dry_run else 2)
+        if len(self._calls) >= self._bounds.max_objects or self._bytes + reserved > self._bounds.max_scratch_bytes:
+            raise TarnhelmError(errors.STAGE_BUSY, limit=self._bounds.max_objects)
+        source, target = self._scratch.path(), self._scratch.path()
+        call = _Call(announced.ticket)
+        self._calls[target] = call
+        self._bytes += reserved
+
+        def release() -> None:
+            self._calls.pop(target, None)
+            self._bytes -= reserved
+            source.unlink(missing_ok=True)
+            target.unlink(missing_ok=True)
+
+        work: Future[StageOutcome] | None = None
+        try:
+            # The header is good and there is room: from here on a failure may be the object's.
+            await context.write(_ACCEPTED)
+            async with asyncio.timeout(announced.limits.deadline_seconds(announced.size)):
+                await receive(announced, request_iterator, source)
+            began = time.perf_counter()
+            work = self._pool.submit(_job(announced, source, target), announced.size, seconds=announced.seconds)
+            outcome = await asyncio.wrap_future(work)
+            outcome = replace(
+                outcome,
+                source_sha256=announced.sha256,
+                source_bytes=announced.size,
+                seconds=round(time.perf_counter() - began, 6),
+            )
+            if outcome.status is Status.DONE and not announced.dry_run:
+                await _send(announced.part, target, context)
+            self._ended(announced, outcome)
+            await context.write(stage_pb2.ProcessResponse(result=result_message(announced.stage, outcome)))
+        finally:
+            call.gone = True
+            if work is None or work.done():
+                release()
+            else:  # a worker still reads and writes; what it asks is no longer answered
+                work.add_done_callback(_soon(release))
+
+    def _ask(self, job: StageJob, request: AssignRequest) -> Future[AssignReply]:
+        """Put a worker's question, in the pool's thread."""
+        call = self._calls.get(job.target)
+        if call is None or call.gone:
+            raise TarnhelmError(errors.STAGE_LOST)
+        if self._assign is None or not call.ticket:
+            raise TarnhelmError(errors.STAGE_MISSING)
+        if call.asked is not None and call.asked != request:
+            raise TarnhelmError(errors.ASSIGN_TWICE)
+        call.asked = request
+        return self._assign.begin(call.ticket, request)
+
+
+def _job(announced: Announced, source: Path, target: Path) -> StageJob:
+    return StageJob(
+        object_id=announced.object_id,
+        source=source,
+        target=target,
+        plan_digest=announced.plan_digest,
+        size=announced.size,
+        accept_unchecked_pixels=announced.accept_unchecked_pixels,
+        dry_run=announced.dry_run,
+        limits=announced.limits,
+        options={CONFIG: announced.config, CONFIG_DIGEST: announced.config_digest, STAGE: announced.stage},
+        facts=announced.facts,
+        earlier=announced.earlier,
+    )
+
+
+async def _send(part: int, path: Path, context: Any) -> None:
+    """Send a result in chunks; its name is gone before the first one."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.unlink(path)  # noqa: PTH108 - in an event loop pathlib's own is held to be slow
+        while data := os.read(descriptor, CHUNK_BYTES):
+            chunk = stage_pb2.JobChunk(part=part, data=data)
+            await context.write(stage_pb2.ProcessResponse(chunk=chunk))
+    finally:
+        os.close(descriptor)
+
+
+def _soon(release: Callable[[], None]) -> Callable[[Any], None]:
+    """Give what runs ``release`` in the event loop of now."""
+    loop = asyncio.get_running_loop()
+
+    def call(_done: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: the folder goes as a whole
+            loop.call_soon_threadsafe(release)
+
+    return call
+
+
+def _failed(job: StageJob, error: TarnhelmError) -> StageOutcome:
+    _start_clean(job)
+    return outcome_of(error)
+
+
+def _start_clean(job: StageJob) -> None:
+    """Remove what a killed worker left: a stage creates its target itself."""
+    with contextlib.suppress(OSError):
+        job.target.unlink()
