@@ -55,9 +55,7 @@ REASON_MISSING = error_code(
 ADMIN_REQUEST = error_code(
     "WEB-010", REJECT, "The request cannot be read.", "Use the page or the command of the same version."
 )
-ADMIN_FAILED = error_code(
-    "WEB-011", RETRY, "The admin service failed.", "Look at the gateway's log; try again."
-)
+ADMIN_FAILED = error_code("WEB-011", RETRY, "The admin service failed.", "Look at the gateway's log; try again.")
 NO_HEADER = error_code(
     "WEB-012",
     USAGE,
@@ -130,9 +128,7 @@ TOO_MANY_OBJECTS = error_code(
     "A decision may hold {limit} objects at most.",
     "Narrow the filter and decide in several steps.",
 )
-LAST_ADMIN = error_code(
-    "WEB-026", USAGE, "This is the last account with the role admin.", "Make another admin first."
-)
+LAST_ADMIN = error_code("WEB-026", USAGE, "This is the last account with the role admin.", "Make another admin first.")
 ACCOUNT_NAME = error_code(
     "WEB-027",
     USAGE,
@@ -140,3 +136,6 @@ ACCOUNT_NAME = error_code(
     "Take the name by which the hospital knows the person, such as m.tremblay.",
 )
 PAGE_UNKNOWN = error_code("WEB-028", USAGE, "There is no such page.", "Go back to the overview.")
+PROPOSED_ALREADY = error_code(
+    "WEB-029", USAGE, "Somebody has proposed to accept this object already.", "Confirm it, if you are another person."
+)

@@ -9,7 +9,7 @@ from typing import Final
 
 from tarnhelm.common.serve import ServerSettings
 
-__all__ = ["SERVICE", "AdminCaller", "AdminSettings", "AlarmSettings", "Role"]
+__all__ = ["SERVICE", "AdminAddress", "AdminCaller", "AdminSettings", "AlarmSettings", "Role"]
 
 SERVICE: Final = "tarnhelm.v1.AdminService"
 
@@ -54,6 +54,30 @@ class AdminCaller:
     certificate_names: tuple[str, ...] = ()
     token_file: Path | None = None
     speaks_for_people: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AdminAddress:
+    """Where the admin service is and as whom it is called.
+
+    Attributes
+    ----------
+    target
+        ``host:port``.
+    ca_file, certificate_file, key_file
+        PEM: whose certificate the service must have, and our own.
+    server_name
+        Name in the service's certificate, where it is not the host of the target.
+    token_file
+        Instead of a certificate, on the same machine only.
+    """
+
+    target: str = "127.0.0.1:50060"
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    server_name: str = ""
+    token_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,35 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from tarnhelm.gateway.admin.settings import Role
+from tarnhelm.gateway.admin.settings import AdminAddress, Role
 
 __all__ = ["AdminAddress", "OidcSettings", "WebSettings"]
 
 _NO_ROLES: Final[Mapping[str, Role]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class AdminAddress:
-    """Where the admin service is and as whom it is called.
-
-    Attributes
-    ----------
-    target
-        ``host:port``.
-    ca_file, certificate_file, key_file
-        PEM: whose certificate the service must have, and our own.
-    server_name
-        Name in the service's certificate, where it is not the host of the target.
-    token_file
-        Instead of a certificate, on the same machine only.
-    """
-
-    target: str = "127.0.0.1:50060"
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-    server_name: str = ""
-    token_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

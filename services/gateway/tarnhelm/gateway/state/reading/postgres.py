@@ -39,7 +39,7 @@ class PostgresReading:
         self._database = Database(
             address,
             configure=_configure,
-            prepare=lambda connection: connection.execute("SELECT 1") and None,
+            prepare=_look,
             away=errors.STATE_AWAY,
             broken=errors.STATE_BROKEN,
             connections=connections,
@@ -103,3 +103,7 @@ class PostgresReading:
 def _configure(connection: Connection[Any]) -> None:
     configure(connection)
     connection.execute("SET default_transaction_read_only = on")
+
+
+def _look(connection: Connection[Any]) -> None:
+    connection.execute("SELECT 1 FROM objects LIMIT 1")
