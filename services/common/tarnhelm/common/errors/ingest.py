@@ -127,3 +127,9 @@ EXPORT_FAILED = error_code(
     "The export folder cannot be written.",
     "Look at the disk and the folder's permissions.",
 )
+RECORD_FAILED = error_code(
+    "ING-023",
+    RETRY,
+    "The door failed on the record in a way that it does not know.",
+    "It is tried three times, then kept as a dead letter: report it with the version of the software.",
+)

@@ -139,13 +139,13 @@ class ReferenceSettings:
     slowest_bytes_per_second: float = 262_144.0
 
     def __post_init__(self) -> None:
-        schemes = [(("file",), self.folders), (("http", "https"), self.http), (("s3",), self.s3)]
-        prefixes = [one.prefix for _, group in schemes for one in group]
-        if len(set(prefixes)) != len(prefixes):
+        prefixes: list[tuple[str, tuple[str, ...]]] = [(one.prefix, ("file",)) for one in self.folders]
+        prefixes += [(one.prefix, ("http", "https")) for one in self.http]
+        prefixes += [(one.prefix, ("s3",)) for one in self.s3]
+        if len(dict(prefixes)) != len(prefixes):
             raise ValueError("a prefix stands twice")
-        for allowed, group in schemes:
-            for one in group:
-                _check_prefix(one.prefix, allowed)
+        for prefix, schemes in prefixes:
+            _check_prefix(prefix, schemes)
         for place in self.http:
             if not place.plaintext_allowed and not place.prefix.startswith("https://"):
                 raise ValueError("http:// needs plaintext_allowed")
@@ -165,7 +165,7 @@ class ReassemblySettings:
     Attributes
     ----------
     patience_seconds
-        An object whose chunks have not all come so long after the first one is given up, with a dead letter.
+        An object is given up, with a dead letter, when no chunk of it has come for so long and some are missing.
     max_pending_bytes
         Chunks that lie in the blob store; above it no further object is begun until one is complete or given up.
     remember_seconds
