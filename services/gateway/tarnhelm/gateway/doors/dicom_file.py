@@ -1,0 +1,161 @@
+"""The head of a Part 10 file, written for what came by association and read from what came as a file.
+
+PS3.10 section 7.1. The head that is written depends on nothing but its three values, so that the same object sent
+twice becomes the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass, field
+from typing import Final
+
+__all__ = [
+    "DEFLATED",
+    "FileHead",
+    "element_of",
+    "file_head",
+    "identity_of",
+    "is_uid",
+    "read_file_head",
+]
+
+PREAMBLE_BYTES: Final = 128
+MAX_META_BYTES: Final = 65_536
+IMPLEMENTATION_CLASS_UID: Final = "2.25.97093542746683564656966415296741377151"
+IMPLEMENTATION_VERSION: Final = "TARNHELM_0.1"
+IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
+EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
+DEFLATED: Final = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+"""Syntaxes whose whole data set is compressed; the JPIP ones begin with a deflated data set (PS3.5 A.5, A.6)."""
+
+_LONG_VRS: Final = frozenset(
+    (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+)
+_UID: Final = re.compile(r"[0-9.]{1,64}", re.ASCII)
+_SOP_CLASS: Final = 0x0008_0016
+_SOP_INSTANCE: Final = 0x0008_0018
+_UNDEFINED: Final = 0xFFFF_FFFF
+
+
+@dataclass(frozen=True, slots=True)
+class FileHead:
+    """What the file meta says, and where the data set begins.
+
+    Attributes
+    ----------
+    sop_instance_uid
+        An identifier: for a keyed digest and for the answer to the sender, for nothing else.
+    data_offset
+        Bytes from the start of the file.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str = field(repr=False)
+    transfer_syntax_uid: str
+    data_offset: int
+
+
+def is_uid(text: str) -> bool:
+    """Whether it has the letters and the length of a UID (PS3.5 section 9); leading zeros are let pass."""
+    return _UID.fullmatch(text) is not None
+
+
+def file_head(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+    """Preamble of zeros, prefix and file meta in explicit VR little endian."""
+    body = struct.pack("<HH2sHI2s", 2, 1, b"OB", 0, 2, b"\x00\x01")
+    for element, vr, value in (
+        (0x0002, b"UI", sop_class_uid),
+        (0x0003, b"UI", sop_instance_uid),
+        (0x0010, b"UI", transfer_syntax_uid),
+        (0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
+        (0x0013, b"SH", IMPLEMENTATION_VERSION),
+    ):
+        padded = _padded(value, b"\x00" if vr == b"UI" else b" ")
+        body += struct.pack("<HH2sH", 2, element, vr, len(padded)) + padded
+    return bytes(PREAMBLE_BYTES) + b"DICM" + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(body)) + body
+
+
+def read_file_head(start: bytes | bytearray | memoryview) -> FileHead | None:
+    """Read the head of a file whose first bytes these are; None where it is no such file or the head is longer."""
+    view = memoryview(start)
+    if bytes(view[PREAMBLE_BYTES : PREAMBLE_BYTES + 4]) != b"DICM":
+        return None
+    position, found = PREAMBLE_BYTES + 4, dict[int, str]()
+    end = min(len(view), PREAMBLE_BYTES + 4 + MAX_META_BYTES)
+    while position + 8 <= end:
+        group, element, vr, length = struct.unpack_from("<HH2sH", view, position)
+        if group != 2:
+            break
+        position += 8
+        if vr in _LONG_VRS:
+            if position + 4 > end:
+                return None
+            (length,) = struct.unpack_from("<I", view, position)
+            position += 4
+        if position + length > end:
+            return None
+        if element in {0x0002, 0x0003, 0x0010}:
+            found[element] = _text(view[position : position + length])
+        position += length
+    else:
+        return None
+    head = FileHead(found.get(0x0002, ""), found.get(0x0003, ""), found.get(0x0010, ""), position)
+    return head if all(map(is_uid, (head.sop_class_uid, head.sop_instance_uid, head.transfer_syntax_uid))) else None
+
+
+def identity_of(data_set: bytes | bytearray, transfer_syntax_uid: str) -> tuple[str | None, str | None]:
+    """Return SOP Class and SOP Instance UID out of a data set's first bytes; None for what they do not show."""
+    found = element_of(data_set, transfer_syntax_uid, (_SOP_CLASS, _SOP_INSTANCE))
+    return found.get(_SOP_CLASS), found.get(_SOP_INSTANCE)
+
+
+def element_of(data_set: bytes | bytearray, transfer_syntax_uid: str, wanted: tuple[int, ...]) -> dict[int, str]:
+    """Return UIDs of the top level of a data set whose first bytes these are.
+
+    Elements are passed over by their lengths and nothing else is decoded; one of undefined length, one that ends
+    beyond the bytes given and one out of order end the look. ``wanted`` is in ascending order.
+    """
+    if transfer_syntax_uid in DEFLATED:
+        try:
+            data_set = zlib.decompressobj(-zlib.MAX_WBITS).decompress(bytes(data_set), 65_536)
+        except zlib.error:
+            return {}
+    order = ">" if transfer_syntax_uid == EXPLICIT_BIG else "<"
+    implicit = transfer_syntax_uid == IMPLICIT_LITTLE
+    tags, long_form, short_form = struct.Struct(order + "HH"), struct.Struct(order + "I"), struct.Struct(order + "H")
+    view, position, last, end, found = memoryview(data_set), 0, 0, len(data_set), dict[int, str]()
+    while position + 8 <= end:
+        group, element = tags.unpack_from(view, position)
+        tag = group << 16 | element
+        if tag > wanted[-1] or tag < last:
+            break
+        last = tag
+        if implicit:
+            (length,) = long_form.unpack_from(view, position + 4)
+            position += 8
+        elif bytes(view[position + 4 : position + 6]) in _LONG_VRS:
+            if position + 12 > end:
+                break
+            (length,) = long_form.unpack_from(view, position + 8)
+            position += 12
+        else:
+            (length,) = short_form.unpack_from(view, position + 6)
+            position += 8
+        if length == _UNDEFINED or position + length > end:
+            break
+        if tag in wanted and length <= 64:
+            found[tag] = _text(view[position : position + length])
+        position += length
+    return found
+
+
+def _padded(value: str, filler: bytes) -> bytes:
+    encoded = value.encode("ascii")
+    return encoded + filler * (len(encoded) % 2)
+
+
+def _text(value: memoryview) -> str:
+    return bytes(value).decode("ascii", "replace").rstrip("\x00 ")
