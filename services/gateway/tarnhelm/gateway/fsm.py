@@ -57,7 +57,7 @@ class Event(StrEnum):
     ACCEPT = "accept"
     """A reviewer accepted unchecked pixels; it goes through all stages and the witness again."""
     REJECT = "reject"
-    """A reviewer, or a stage, decided that it is never released."""
+    """A reviewer, a stage, or a withdrawal order decided that it is never released."""
     SUPERSEDE = "supersede"
     """Another content under the same SOP Instance UID has come, and this one is not verified yet."""
     RECOVER = "recover"
@@ -102,6 +102,10 @@ TABLE: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
         (_S.QUARANTINED, _E.ACCEPT): _S.ADMITTED,
         (_S.QUARANTINED, _E.REJECT): _S.REJECTED,
         (_S.WAITING, _E.REJECT): _S.REJECTED,
+        (_S.ADMITTED, _E.REJECT): _S.REJECTED,
+        (_S.READY, _E.REJECT): _S.REJECTED,
+        (_S.WITNESSING, _E.REJECT): _S.REJECTED,
+        (_S.VERIFIED, _E.REJECT): _S.REJECTED,
         (_S.ADMITTED, _E.SUPERSEDE): _S.REJECTED,
         (_S.RUNNING, _E.SUPERSEDE): _S.REJECTED,
         (_S.READY, _E.SUPERSEDE): _S.REJECTED,

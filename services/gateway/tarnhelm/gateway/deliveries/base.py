@@ -68,6 +68,8 @@ class Planned:
         Surrogates, to find it by in a withdrawal and as an earlier version.
     deliveries
         One for each destination.
+    leaves
+        False: no destination wants it, so there is no line either.
     """
 
     object_id: str
@@ -78,6 +80,7 @@ class Planned:
     sop_instance: str
     path: str
     deliveries: tuple[DeliveryRecord, ...]
+    leaves: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Released:
     """What a manifest line says that others look for."""
 
     object_id: str
+    sha256: str
     sop_instance: str
     path: str
 
@@ -111,6 +115,10 @@ class DeliveryStore(Protocol):
         """Take what is due, the longest due first; nobody else gets it before the lease is over."""
         ...
 
+    def renew(self, records: Sequence[DeliveryRecord], until: float) -> None:
+        """Keep claimed deliveries for longer."""
+        ...
+
     def settle(self, records: Sequence[DeliveryRecord]) -> None:
         """Write down how claimed deliveries went; of one that somebody else has claimed since, only a success."""
         ...
@@ -133,6 +141,14 @@ class DeliveryStore(Protocol):
 
     def drop(self, object_id: str) -> None:
         """Forget the deliveries of an object; its manifest lines stay."""
+        ...
+
+    def ended(self, object_ids: Sequence[str]) -> None:
+        """Write down that the records of these objects have left VERIFIED."""
+        ...
+
+    def waiting_for_nothing(self, after: str = "", most: int = 500) -> Sequence[str]:
+        """Objects that were planned, have not ended, and have no required delivery due; by id."""
         ...
 
     def counts(self) -> Mapping[tuple[str, DeliveryState], int]:

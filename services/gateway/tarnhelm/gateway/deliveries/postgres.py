@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import psycopg
 
 from tarnhelm.common import errors
 from tarnhelm.common.postgres import Database, Tables
@@ -36,6 +39,7 @@ CREATE TABLE deliveries.lines (
 CREATE INDEX lines_by_patient ON deliveries.lines (project, patient_id);
 CREATE INDEX lines_by_study ON deliveries.lines (project, study);
 CREATE INDEX lines_by_instance ON deliveries.lines (project, sop_instance);
+CREATE TABLE deliveries.unreleased (object_id text COLLATE "C" PRIMARY KEY);
 CREATE TABLE deliveries.tombstones (
   digest bytea PRIMARY KEY, withdrawal text NOT NULL, buried double precision NOT NULL
 );
@@ -43,6 +47,7 @@ CREATE TABLE deliveries.told (
   withdrawal text, step text, told double precision NOT NULL, PRIMARY KEY (withdrawal, step)
 )
 """
+_TRIES: Final = 4
 _LOCK: Final = 0x74617264
 """Chosen once; neither the state's nor the ledger's."""
 TABLES: Final = Tables("deliveries", (_FIRST,), _LOCK, errors.STATE_VERSION)
@@ -83,6 +88,10 @@ class PostgresDeliveries(SqlDeliveries):
 
     def _transact(self, work: Callable[[Transaction], _T]) -> _T:
         def whole(connection: Connection[Any]) -> _T:
+            for _ in range(_TRIES):
+                # Another process may enter the same object's line at the same time: then the second look finds it.
+                with suppress(psycopg.errors.UniqueViolation), connection.transaction():
+                    return work(_Statements(connection))
             with connection.transaction():
                 return work(_Statements(connection))
 

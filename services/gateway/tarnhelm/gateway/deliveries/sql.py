@@ -54,7 +54,8 @@ class SqlDeliveries:
         def work(transaction: Transaction) -> None:
             sequence, head = transaction.rows(sql.HEAD, (writer, GENESIS))[0]
             begun = sequence
-            for one in planned:
+            for one in sorted(planned, key=lambda one: one.object_id):  # in one order: no two wait for each other
+                transaction.change(sql.OPEN, (one.object_id,))
                 if not transaction.rows(
                     "SELECT 1 FROM lines WHERE object_id=? AND sha256=?", (one.object_id, one.sha256)
                 ):
@@ -64,8 +65,8 @@ class SqlDeliveries:
                     transaction.change(sql.LINE, (writer, sequence, *_line_values(one), supersedes, content))
                     head = hashlib.sha256(content).hexdigest()
                 for delivery in one.deliveries:
-                    values = (one.object_id, delivery.destination, one.sha256, int(delivery.required), now, now)
-                    transaction.change(sql.PLAN, values)
+                    key = (one.object_id, delivery.destination, one.sha256, int(delivery.required))
+                    transaction.change(sql.PLAN, (*key, delivery.state.value, now, delivery.code, now))
             if sequence != begun:
                 transaction.change("UPDATE writers SET sequence=?, head=? WHERE writer=?", (sequence, head, writer))
 
@@ -77,6 +78,16 @@ class SqlDeliveries:
         values = (now + lease_seconds, destination, destination, now, most)
         rows = self._transact(lambda transaction: transaction.rows(sql.CLAIM.format(lock=self._lock_rows), values))
         return [_record_of(row) for row in rows]
+
+    def renew(self, records: Sequence[DeliveryRecord], until: float) -> None:
+        """Keep claimed deliveries for longer."""
+
+        def work(transaction: Transaction) -> None:
+            for record in sorted(records, key=lambda one: (one.object_id, one.destination)):
+                transaction.change(sql.RENEW, (until, record.object_id, record.destination, record.attempts))
+
+        if records:
+            self._transact(work)
 
     def settle(self, records: Sequence[DeliveryRecord]) -> None:
         """Write down how claimed deliveries went."""
@@ -121,6 +132,21 @@ class SqlDeliveries:
     def drop(self, object_id: str) -> None:
         """Forget the deliveries of an object."""
         self._changed("DELETE FROM deliveries WHERE object_id=?", (object_id,))
+        self.ended([object_id])
+
+    def ended(self, object_ids: Sequence[str]) -> None:
+        """Write down that the records of these objects have left VERIFIED."""
+
+        def work(transaction: Transaction) -> None:
+            for object_id in sorted(object_ids):
+                transaction.change("DELETE FROM unreleased WHERE object_id=?", (object_id,))
+
+        if object_ids:
+            self._transact(work)
+
+    def waiting_for_nothing(self, after: str = "", most: int = 500) -> Sequence[str]:
+        """Objects that were planned, have not ended, and have no required delivery due."""
+        return [str(row[0]) for row in self._rows(sql.WAITING_FOR_NOTHING, (after, most))]
 
     def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
         """How many deliveries of each destination are in each state."""
@@ -153,11 +179,11 @@ class SqlDeliveries:
 
     def released(self, project: str, patient_ids: Sequence[str], studies: Sequence[str]) -> Sequence[Released]:
         """What the manifest has of these surrogates."""
-        found: dict[str, Released] = {}
+        found: dict[tuple[str, str], Released] = {}
         for column, names in (("patient_id", patient_ids), ("study", studies)):
-            query = f"SELECT object_id, sop_instance, path FROM lines WHERE project=? AND {column}=?"  # noqa: S608
+            query = f"SELECT object_id, sha256, sop_instance, path FROM lines WHERE project=? AND {column}=?"  # noqa: S608
             for name in names:
-                found |= {row[0]: Released(*row) for row in self._rows(query, (project, name))}
+                found |= {(row[0], row[1]): Released(*row) for row in self._rows(query, (project, name))}
         return [found[key] for key in sorted(found)]
 
     # --- withdrawals -----------------------------------------------------------------------------------

@@ -15,10 +15,13 @@ __all__ = [
     "FAILED",
     "HEAD",
     "LINE",
+    "OPEN",
     "PLAN",
+    "RENEW",
     "SQLITE_SCHEMA",
     "SQLITE_VERSION",
     "TELL",
+    "WAITING_FOR_NOTHING",
 ]
 
 SQLITE_VERSION: Final = 1
@@ -38,15 +41,16 @@ CREATE TABLE IF NOT EXISTS lines (
 CREATE INDEX IF NOT EXISTS lines_by_patient ON lines (project, patient_id);
 CREATE INDEX IF NOT EXISTS lines_by_study ON lines (project, study);
 CREATE INDEX IF NOT EXISTS lines_by_instance ON lines (project, sop_instance);
+CREATE TABLE IF NOT EXISTS unreleased (object_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tombstones (digest BLOB PRIMARY KEY, withdrawal TEXT NOT NULL, buried REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS told (
   withdrawal TEXT NOT NULL, step TEXT NOT NULL, told REAL NOT NULL, PRIMARY KEY (withdrawal, step)) WITHOUT ROWID;
 """
 COLUMNS: Final = "object_id, destination, sha256, required, state, attempts, doubts, due, code"
 PLAN: Final = (
-    f"INSERT INTO deliveries ({COLUMNS}, planned) VALUES (?,?,?,?,'due',0,0,?,'',?)"  # noqa: S608  # our own names
+    f"INSERT INTO deliveries ({COLUMNS}, planned) VALUES (?,?,?,?,?,0,0,?,?,?)"  # noqa: S608  # our own names
     " ON CONFLICT (object_id, destination) DO UPDATE SET sha256=excluded.sha256, required=excluded.required,"
-    " state='due', attempts=0, doubts=0, due=excluded.due, code='', planned=excluded.planned"
+    " state=excluded.state, attempts=0, doubts=0, due=excluded.due, code=excluded.code, planned=excluded.planned"
     " WHERE deliveries.sha256 <> excluded.sha256"
 )
 CLAIM: Final = (
@@ -61,6 +65,12 @@ DELIVERED: Final = (
 FAILED: Final = (
     "UPDATE deliveries SET state=?, doubts=?, due=?, code=? WHERE object_id=? AND destination=? AND sha256=?"
     " AND state='due' AND attempts=?"
+)
+RENEW: Final = "UPDATE deliveries SET due=? WHERE object_id=? AND destination=? AND attempts=? AND state='due'"
+OPEN: Final = "INSERT INTO unreleased VALUES (?) ON CONFLICT (object_id) DO NOTHING"
+WAITING_FOR_NOTHING: Final = (
+    "SELECT object_id FROM unreleased AS one WHERE object_id>? AND NOT EXISTS (SELECT 1 FROM deliveries"
+    " WHERE deliveries.object_id=one.object_id AND state='due' AND required=1) ORDER BY object_id LIMIT ?"
 )
 HEAD: Final = (
     "INSERT INTO writers VALUES (?,0,?) ON CONFLICT (writer) DO UPDATE SET sequence=writers.sequence"

@@ -6,7 +6,7 @@ then the same object comes again. Each destination makes that harmless where its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -93,6 +93,8 @@ class Notice:
         Surrogates of the order; everything under them goes.
     paths
         Surrogate paths that were released, as in :class:`Parcel`.
+    contents
+        Path → sha256 (hex) of each version that was released under it.
     document
         Canonical JSON, signed with the manifest's key: ``docs/reference/manifest.md`` describes it.
     """
@@ -102,6 +104,7 @@ class Notice:
     patient_ids: tuple[str, ...]
     studies: tuple[str, ...]
     paths: tuple[str, ...] = ()
+    contents: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
     document: bytes = field(default=b"", repr=False)
 
 

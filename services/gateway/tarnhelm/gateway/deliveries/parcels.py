@@ -1,0 +1,171 @@
+"""From a record to what is sent: the verified bytes, compared with the verdict before one of them goes out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tarnhelm.common import errors
+from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.common.stage import ObjectFacts
+from tarnhelm.gateway.blobs.base import BlobName
+from tarnhelm.gateway.destinations.base import Parcel
+from tarnhelm.gateway.record import State
+from tarnhelm.gateway.release import candidate_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tarnhelm.gateway.blobs.base import BlobStore
+    from tarnhelm.gateway.deliveries.base import DeliveryRecord, DeliveryStore
+    from tarnhelm.gateway.plans import ProjectPlan
+    from tarnhelm.gateway.record import ObjectRecord
+    from tarnhelm.gateway.state.base import StateStore
+
+__all__ = ["Bytes", "ParcelMaker", "facts_of", "path_of"]
+
+_LAST_STAGES: Final = ("finalise",)
+_DIGEST_DIGITS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """Where the verified bytes are: ``source`` opens them again and again."""
+
+    size: int
+    source: Callable[[], Iterator[bytes]]
+
+
+def facts_of(store: StateStore, record: ObjectRecord, first_stage: str) -> ObjectFacts:
+    """Return what the first stage said of an object."""
+    for end in ("+accepted", "") if record.accepted else ("", "+accepted"):
+        outcome = store.outcome(record.object_id, first_stage, f"{record.plan_digest}{end}")
+        if outcome is not None and outcome.facts is not None:
+            return outcome.facts
+    return ObjectFacts()
+
+
+def path_of(record: ObjectRecord, facts: ObjectFacts) -> str:
+    """Surrogate path of an object: the one that the state keeps for it, or the one that no other can have."""
+    return record.output_path or candidate_paths(facts, record.object_id)[-1]
+
+
+class ParcelMaker:
+    """Makes parcels; safe among threads.
+
+    Parameters
+    ----------
+    state, blobs, deliveries
+        Where records, bytes and manifest lines are.
+    plan_of
+        Gives the plan of a digest, None for one that is not known.
+    memory_bytes
+        Up to this size an object is held in memory while it is sent.
+    """
+
+    def __init__(
+        self,
+        state: StateStore,
+        blobs: BlobStore,
+        deliveries: DeliveryStore,
+        plan_of: Callable[[str], ProjectPlan | None],
+        memory_bytes: int,
+    ) -> None:
+        self._state = state
+        self._blobs = blobs
+        self._deliveries = deliveries
+        self._plan_of = plan_of
+        self._memory_bytes = memory_bytes
+
+    def parcel(self, delivery: DeliveryRecord) -> Parcel:
+        """Return what is to be sent.
+
+        Raises
+        ------
+        TarnhelmError
+            GTW-003 where the bytes, or the record, are no longer what the witness judged; DLV-017 where they are
+            gone; DLV-020 where the object was withdrawn; BLB-….
+        """
+        record = self._state.get(delivery.object_id)
+        if record is None or record.state not in (State.VERIFIED, State.RELEASED):
+            kind = errors.DELIVERY_WITHDRAWN if record and record.state is State.REJECTED else errors.DELIVERY_GONE
+            raise TarnhelmError(kind)
+        if not record.verdict or record.output_sha256 != delivery.sha256:
+            raise TarnhelmError(errors.RESULT_CHANGED)
+        plan = self._plan_of(record.plan_digest)
+        facts = facts_of(self._state, record, plan.stages[0] if plan else "metadata")
+        found = self.bytes_of(record, plan)
+        line, supersedes = self._deliveries.line(record.object_id, record.output_sha256)
+        return Parcel(
+            object_id=record.object_id,
+            project=record.project,
+            facts=facts,
+            size=found.size,
+            sha256=record.output_sha256,
+            path=path_of(record, facts),
+            source=found.source,
+            manifest_line=line,
+            supersedes=facts.sop_uid if supersedes else "",
+            attempt=delivery.attempts,
+            trace=record.trace,
+        )
+
+    def size_of(self, record: ObjectRecord, plan: ProjectPlan | None) -> int:
+        """Size of the verified bytes; raises GTW-003 and DLV-017."""
+        return self._verified(record, plan)[1]
+
+    def bytes_of(self, record: ObjectRecord, plan: ProjectPlan | None) -> Bytes:
+        """Find the verified bytes and read all of them once; raises GTW-003 and DLV-017."""
+        name, size = self._verified(record, plan)
+        digest = hashlib.sha256()
+        kept: list[bytes] = []
+        in_memory = size <= self._memory_bytes
+        try:
+            with self._blobs.open(name) as reader:
+                for piece in reader:
+                    digest.update(piece)
+                    if in_memory:
+                        kept.append(bytes(piece))
+        except TarnhelmError as error:
+            raise _told(error) from None
+        if digest.hexdigest() != record.output_sha256:
+            raise TarnhelmError(errors.RESULT_CHANGED)
+        if in_memory:
+            return Bytes(size, lambda: iter(kept))
+        return Bytes(size, lambda: self._again(name, record.output_sha256))
+
+    def _again(self, name: BlobName, sha256: str) -> Iterator[bytes]:
+        """Read once more; the store compares the digest of its head before it hands out the last piece."""
+        try:
+            with self._blobs.open(name) as reader:
+                same = reader.info.sha256 == sha256
+                if same:
+                    yield from reader
+        except TarnhelmError as error:
+            raise _told(error) from None
+        if not same:
+            raise TarnhelmError(errors.RESULT_CHANGED)
+
+    def _verified(self, record: ObjectRecord, plan: ProjectPlan | None) -> tuple[BlobName, int]:
+        """Return the work blob that holds the bytes of the verdict, whichever stage wrote it."""
+        stages = (*_LAST_STAGES, *reversed(plan.stages if plan else ("metadata",)))
+        digest = record.plan_digest[:_DIGEST_DIGITS]
+        wanted = [BlobName("work", record.object_id, f"{stage}-{digest}") for stage in stages]
+        for name in wanted:
+            info = self._blobs.stat(name)
+            if info is not None and info.sha256 == record.output_sha256:
+                return name, info.size
+        changed = False
+        for stored in self._blobs.listing("work", record.object_id):
+            if stored.name.object_id == record.object_id:
+                info = self._blobs.stat(stored.name)
+                if info is not None and info.sha256 == record.output_sha256:
+                    return stored.name, info.size
+                changed = True
+        raise TarnhelmError(errors.RESULT_CHANGED if changed else errors.DELIVERY_GONE)
+
+
+def _told(error: TarnhelmError) -> TarnhelmError:
+    """Say that a blob went meanwhile in words of a delivery."""
+    return TarnhelmError(errors.DELIVERY_GONE) if error.kind is errors.BLOB_MISSING else error

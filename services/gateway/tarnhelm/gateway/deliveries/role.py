@@ -1,0 +1,155 @@
+"""The release role: a process that plans what is verified, delivers it, and keeps the manifest's files.
+
+Any number of processes may run; each may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.message import DecodeError
+from tarnhelm.v1.object_pb2 import StageTask
+
+from tarnhelm.common import events
+from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.gateway.deliveries.release import NOWHERE, ReleaseDesk, ReleaseParts
+from tarnhelm.gateway.deliveries.worker import DestinationWorker
+from tarnhelm.gateway.manifest.files import ManifestFiles
+from tarnhelm.gateway.state.base import StaleRecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tarnhelm.gateway.broker.base import Broker, Consumer, Message
+    from tarnhelm.gateway.deliveries.settings import ReleaseSettings
+
+__all__ = ["GROUP", "TOPIC", "ReleaseRole"]
+
+TOPIC: Final = "objects.release"
+GROUP: Final = "release"
+_DEAD_LETTERS: Final = "dead-letter"
+_POLL_SECONDS: Final = 0.5
+_TROUBLE_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 5.0
+
+
+class ReleaseRole:
+    """Runs the threads of one release process.
+
+    Parameters
+    ----------
+    settings, parts
+        See :class:`ReleaseSettings` and :class:`ReleaseParts`.
+    broker
+        Brings the tasks of :data:`TOPIC`.
+    """
+
+    def __init__(self, settings: ReleaseSettings, parts: ReleaseParts, broker: Broker) -> None:
+        if any(route.destination.name == NOWHERE for route in parts.routes):
+            raise ValueError(NOWHERE)
+        self._settings = settings
+        self._parts = parts
+        self._broker = broker
+        self._desk = ReleaseDesk(settings, parts)
+        self._wake = [threading.Event() for _ in parts.routes]
+        self._workers = [
+            DestinationWorker(route, self._desk, wake, parts.chance)
+            for route, wake in zip(parts.routes, self._wake, strict=True)
+        ]
+        self._files = ManifestFiles(
+            settings.manifest_folder, settings.writer, lambda after: parts.deliveries.lines(settings.writer, after)
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop; what is on its way is finished first."""
+        ended = threading.Event()
+        """Set when the workers have ended: until then what they have in hand is renewed."""
+        keepers = [
+            threading.Thread(target=self._regularly, args=(ended, seconds, work), name=f"tarnhelm-{name}")
+            for name, seconds, work in (
+                ("renew", self._settings.lease_seconds / 4, self._renew),
+                ("manifest", _POLL_SECONDS, self._files.append),
+                ("reconcile", self._settings.reconcile_seconds, self._desk.reconcile),
+                ("look", _LOOK_SECONDS, self._look),
+            )
+        ]
+        workers = [
+            threading.Thread(target=worker.run, args=(stop,), name="tarnhelm-destination") for worker in self._workers
+        ]
+        for thread in (*keepers, *workers):
+            thread.start()
+        try:
+            self._consume(stop)
+        finally:
+            stop.set()
+            for wake in self._wake:
+                wake.set()
+            for thread in workers:
+                thread.join()
+            ended.set()
+            for thread in keepers:
+                thread.join()
+            for route in self._parts.routes:
+                route.destination.close()
+
+    # --- tasks -----------------------------------------------------------------------------------------
+
+    def _consume(self, stop: threading.Event) -> None:
+        consumer = self._broker.consumer(GROUP, [TOPIC])
+        try:
+            while not stop.is_set():
+                try:
+                    self._take(consumer)
+                except (TarnhelmError, StaleRecordError) as error:
+                    code = error.code if isinstance(error, TarnhelmError) else "stale"
+                    self._parts.log(events.RELEASE_BLOCKED, object="", code=code)
+                    stop.wait(_TROUBLE_SECONDS)
+                    consumer.rewind(consumer.assignment())
+        finally:
+            consumer.close()
+
+    def _take(self, consumer: Consumer) -> None:
+        messages = consumer.poll(max_records=self._settings.batch, max_bytes=1 << 20, timeout_seconds=_POLL_SECONDS)
+        if not messages:
+            return
+        self._desk.plan(self._objects_of(messages))
+        for message in messages:
+            consumer.done(message)
+        consumer.commit()
+        self._parts.reached("committed")
+        for wake in self._wake:
+            wake.set()
+
+    def _objects_of(self, messages: Sequence[Message]) -> list[str]:
+        found = []
+        for message in messages:
+            task = StageTask()
+            try:
+                task.ParseFromString(message.value)
+            except DecodeError:
+                # Read by nobody but people: it is a message that cannot be read, not an object.
+                self._broker.publish(_DEAD_LETTERS, message.key, message.value, message.headers).result(30)
+                continue
+            found.append(task.object_id)
+        return found
+
+    # --- what has to be done now and then --------------------------------------------------------------
+
+    def _regularly(self, ended: threading.Event, seconds: float, work: Callable[[], object]) -> None:
+        while True:
+            last = ended.wait(seconds)
+            try:
+                work()
+            except (TarnhelmError, StaleRecordError) as error:
+                code = error.code if isinstance(error, TarnhelmError) else "stale"
+                self._parts.log(events.RELEASE_BLOCKED, object="", code=code)
+            if last:
+                return
+
+    def _renew(self) -> None:
+        in_hand = [record for worker in self._workers for record in worker.in_hand()]
+        self._parts.deliveries.renew(in_hand, self._parts.clock() + self._settings.lease_seconds)
+
+    def _look(self) -> None:
+        self._parts.metrics.look(self._parts.deliveries, self._parts.clock())
