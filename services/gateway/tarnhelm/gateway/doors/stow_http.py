@@ -35,6 +35,8 @@ class _Protocol(H11Protocol):
         if len(self.connections) > self.max_connections:
             transport.abort()
             return
+        # asyncio does so for sockets that name their protocol; ours does not, and an answer in two writes would wait 40 ms.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.app_state = {NAMES: alternative_names(transport.get_extra_info("ssl_object"))}
         self._arm()
 

@@ -36,7 +36,7 @@ def content_type(value: str) -> ContentType:
     """Take a Content-Type apart."""
     message = Message()
     message["content-type"] = value
-    pairs: list[tuple[str, str]] = message.get_params() or [("", "")]  # type: ignore[assignment]
+    pairs: list[tuple[str, str]] = message.get_params() or [("", "")]
     parameters = {str(name).lower(): str(given) for name, given in pairs[1:]}
     return ContentType(str(pairs[0][0]).strip().lower(), parameters)
 
