@@ -1,21 +1,17 @@
 """From a name to a pseudonym and back, on real servers: ``python -m tools.demo_linkage FOLDER``.
 
-Starts OpenBao and PostgreSQL of its own (SQLite where Debian's PostgreSQL is not installed), cleans a small study with
+Starts OpenBao and PostgreSQL of its own (SQLite where Debian's PostgreSQL is not installed), cleans two small studies with
 keys that never leave the vault, opens a case as one person, approves it as another, reads the answer, verifies the audit,
-and looks for the patient's name in all that the servers wrote.
+looks for the patient's name in all that the servers wrote, withdraws the patient, and destroys the project.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import json
 import re
-import secrets
 import shutil
-import subprocess
 import sys
-import tempfile
-import time
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -23,97 +19,30 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from rich.console import Console
-from rich.table import Table
-from tests.support import postgres as debian
 from tests.support.assign_server import Gateway, ServerPlace, start_server
 from tests.support.certificates import Authority
-from tests.support.openbao import binary, start_bao
-from tests.support.reveal_server import BaoProvider, as_role, databases
+from tests.support.openbao import binary
+from tests.support.reveal_server import BaoProvider
+from tests.support.vault_sessions import private
 from tools.demo_corpus import PATIENTS, chest_ct
+from tools.demo_hospital import Hospital, Story, log_in, new_person, served, servers
 
+from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.stage import StageJob
 from tarnhelm.linkage.core.assign import LocalAssigner
 from tarnhelm.linkage.local import LocalLinkage
 from tarnhelm.metadata.core.stage import MetadataConfig, MetadataCore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tarnhelm.common.assign import Assigner
     from tarnhelm.linkage.core.projects import Project
 
-COMMANDS = Path(sys.executable).parent
 PURPOSE = "An incidental finding: the treating physician must be told"
 BASIS = "Consent form v3, section 8"
-PATIENT = PATIENTS[0]
-
-
-@dataclass
-class Story:
-    """Says what happens, and how long it took."""
-
-    console: Console
-    rows: list[tuple[str, str, float]] = field(default_factory=list)
-    start: float = field(default_factory=time.monotonic)
-
-    @contextlib.contextmanager
-    def step(self, title: str) -> Iterator[list[str]]:
-        """One step; what is put into the list becomes its result."""
-        self.console.rule(title, align="left")
-        begun, result = time.monotonic(), [""]
-        yield result
-        self.rows.append((title, result[-1], time.monotonic() - begun))
-
-    def table(self) -> Table:
-        """All steps."""
-        table = Table(title="What was done")
-        for name in ("step", "result", "seconds"):
-            table.add_column(name, justify="right" if name == "seconds" else "left")
-        for title, result, seconds in self.rows:
-            table.add_row(title, result, f"{seconds:.1f}")
-        table.add_row("in all", "", f"{time.monotonic() - self.start:.1f}", style="bold")
-        return table
-
-
-@dataclass
-class Hospital:
-    """The servers, and what each person has."""
-
-    folder: Path
-    story: Story
-    bao: Any
-    ledger: str = ""
-    cases: str = ""
-    role: str = ""
-
-    def run(self, who: str, *arguments: Any, fails: bool = False) -> str:
-        """Run a command of a person's and show it; gives its output."""
-        words = [str(argument).replace(f"{self.folder}/", "") for argument in arguments]
-        self.story.console.print(f"[bold]{who}$[/bold] {' '.join(words)}", soft_wrap=True, highlight=False)
-        done = subprocess.run(
-            [COMMANDS / words[0], *words[1:]],
-            cwd=self.folder,
-            env=self.environment(who),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        said = (done.stdout + done.stderr).rstrip()
-        self.story.console.print(said, markup=False, soft_wrap=True, highlight=False)
-        if bool(done.returncode) is not fails:
-            raise SystemExit(f"this should {'not ' if fails else ''}have worked: exit code {done.returncode}")
-        return done.stdout.strip()
-
-    def environment(self, who: str) -> dict[str, str]:
-        """Each person, and the server, has a private directory of its own."""
-        home = self.folder / who
-        home.mkdir(mode=0o700, exist_ok=True)
-        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        return {**kept, "HOME": str(home), "TARNHELM_STATE": str(home / "state"), "COLUMNS": "110", "NO_COLOR": "1"}
-
-    def key(self, who: str) -> list[Any]:
-        """How a person's commands name the key."""
-        return ["--as", self.folder / who / f"{who}.pem", "--passphrase-file", self.folder / who / "passphrase"]
+PATIENT, OTHER = PATIENTS[0], PATIENTS[1]
+NEEDS_POSTGRES = "left out: the steward's servers need PostgreSQL"
 
 
 def main() -> int:
@@ -129,14 +58,15 @@ def main() -> int:
         with story.step("1. The servers") as result:
             hospital = servers(folder, story, stack)
             result.append("OpenBao, " + ("PostgreSQL" if hospital.ledger else "SQLite (no PostgreSQL here)"))
-        with story.step("2. A study is cleaned; keys stay in the vault") as result:
-            project, released = cleaned(hospital)
-            result.append(f"{len(released)} files, one patient")
+        with story.step("2. Two studies are cleaned; keys stay in the vault") as result:
+            cleaner = Cleaner(hospital, *assigning(hospital, stack))
+            released = [cleaner.study(patient) for patient in (PATIENT, OTHER)]
+            result.append(f"{sum(map(len, released))} files, two patients")
         with story.step("3. People, and the reveal server") as result:
             address = people_and_server(hospital, stack)
             result.append(f"alice may approve, bob may ask; {address}")
         with story.step("4. Bob asks; nobody is answered before somebody else agreed") as result:
-            case = ask(hospital, project, released[0])
+            case = ask(hospital, cleaner.project, released[0][0])
             result.append(f"case {case[:12]}: refused twice")
         with story.step("5. Alice approves, Bob reads, once") as result:
             result.append(answer(hospital, case))
@@ -144,51 +74,16 @@ def main() -> int:
             result.append(audit(hospital))
         with story.step("7. Is the patient in anything that the servers wrote?") as result:
             result.append(scan(hospital))
+        with story.step("8. The patient withdraws") as result:
+            result.append(withdrawal(hospital, cleaner) if hospital.ledger else NEEDS_POSTGRES)
+        with story.step("9. The project ends") as result:
+            result.append(end(hospital, cleaner) if hospital.ledger else NEEDS_POSTGRES)
     story.console.print(story.table())
     story.console.print(f"All files: {folder}", soft_wrap=True)
     return 0
 
 
-# --- 1 -----------------------------------------------------------------------------------------------------------
-
-
-def servers(folder: Path, story: Story, stack: contextlib.ExitStack) -> Hospital:
-    """Start OpenBao with the shipped configuration and policies, and PostgreSQL if it is installed."""
-    (folder / "vault").mkdir()
-    bao = start_bao(folder / "vault")
-    stack.callback(bao.close)
-    hospital = Hospital(folder, story, bao)
-    binaries = debian._binaries()  # noqa: SLF001 - the tests' own starter
-    if binaries is not None:
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tarnhelm-demo-")))
-        user = debian._unprivileged()  # noqa: SLF001
-        if user is not None:
-            shutil.chown(place, user)
-        running = debian._running(binaries, place, user)  # noqa: SLF001
-        server = stack.enter_context(contextlib.contextmanager(lambda: running)())
-        hospital.ledger, hospital.cases, hospital.role = databases(server)
-    story.console.print(f"OpenBao at {bao.address}: Transit, policies assign, reveal, steward, audit device on.")
-    return hospital
-
-
 # --- 2 -----------------------------------------------------------------------------------------------------------
-
-
-def cleaned(hospital: Hospital) -> tuple[Project, list[Path]]:
-    """Make a study and clean it; what assigns pseudonyms can write links and not read them."""
-    originals, released = hospital.folder / "originals", hospital.folder / "released"
-    released.mkdir()
-    chest_ct(originals, PATIENT, date(2026, 3, 9), 4)
-    core = MetadataCore(MetadataConfig())
-    made = []
-    with contextlib.ExitStack() as stack:
-        project, assigner_for = assigning(hospital, stack)
-        for number, source in enumerate(sorted(originals.rglob("*.dcm")), 1):
-            target = released / f"{number:03}.dcm"
-            core(StageJob(object_id=str(number), source=source, target=target), assigner_for(str(number)))
-            made.append(target)
-    hospital.story.console.print(f"{len(made)} objects of {PATIENT.name} were cleaned into released/", markup=False)
-    return project, made
 
 
 def assigning(hospital: Hospital, stack: contextlib.ExitStack) -> tuple[Project, Callable[[str], Assigner]]:
@@ -210,23 +105,49 @@ def assigning(hospital: Hospital, stack: contextlib.ExitStack) -> tuple[Project,
     return project, lambda _: assigner
 
 
+@dataclass
+class Cleaner:
+    """Makes studies and cleans them; what assigns pseudonyms can write links and not read them."""
+
+    hospital: Hospital
+    project: Project
+    assigner_for: Callable[[str], Assigner]
+    core: MetadataCore = field(default_factory=lambda: MetadataCore(MetadataConfig()))
+    made: int = 0
+
+    def study(self, patient: Any, day: date = date(2026, 3, 9)) -> list[Path]:
+        """Make and clean a study of a patient."""
+        originals = self.hospital.folder / "originals" / f"{patient.number}-{day}"
+        released = self.hospital.folder / "released"
+        released.mkdir(exist_ok=True)
+        chest_ct(originals, patient, day, 4)
+        found = []
+        for source in sorted(originals.rglob("*.dcm")):
+            self.made += 1
+            target = released / f"{self.made:03}.dcm"
+            job = StageJob(object_id=str(self.made), source=source, target=target)
+            self.core(job, self.assigner_for(str(self.made)))
+            found.append(target)
+        self.hospital.story.console.print(f"{len(found)} objects of {patient.name} were cleaned", markup=False)
+        return found
+
+    def refused(self, patient: Any, day: date) -> None:
+        """Show that nothing more of a patient is cleaned."""
+        try:
+            self.study(patient, day)
+        except TarnhelmError as error:
+            self.hospital.story.console.print(f"A new study of {patient.name}: {error.code}  {error}", markup=False)
+        else:
+            raise SystemExit(f"{patient.name} should have been refused")
+
+
 # --- 3 -----------------------------------------------------------------------------------------------------------
 
 
 def people_and_server(hospital: Hospital, stack: contextlib.ExitStack) -> str:
     """Enrol two people, start the server, log both in at OpenBao's own identity provider."""
     provider = BaoProvider(hospital.bao)
-    for who in ("alice", "bob"):
-        hospital.environment(who)
-        secret = hospital.folder / who / "passphrase"
-        secret.touch(mode=0o600)
-        secret.write_text(secrets.token_urlsafe(12) + "\n")
-        subject = provider.user(who)
-        hospital.run(
-            who, "tarnhelm-reveal", "person", "new", who, "--name", who.title(), "--subject", subject,
-            "--folder", hospital.folder / who, "--passphrase-file", secret,
-        )  # fmt: skip
-    card = {who: hospital.folder / who / f"{who}.card.json" for who in ("alice", "bob")}
+    card = {who: new_person(hospital, who, provider.user(who)) for who in ("alice", "bob")}
     share = hospital.folder / "share"
     share.mkdir(mode=0o700)
     root = hospital.run(
@@ -246,82 +167,6 @@ def people_and_server(hospital: Hospital, stack: contextlib.ExitStack) -> str:
         )  # fmt: skip
         log_in(hospital, provider, who)
     return f"127.0.0.1:{port}"
-
-
-def served(hospital: Hospital, provider: BaoProvider, authority: Authority, stack: contextlib.ExitStack) -> int:
-    """Write ``server.toml`` and start ``tarnhelm-reveal serve``; gives the port."""
-    folder = hospital.folder
-    pair, login = authority.issue("reveal", "localhost"), hospital.bao.login("reveal")
-    if hospital.ledger:
-        for name, address in (("ledger", hospital.ledger), ("cases", hospital.cases)):
-            path = folder / f"{name}.address"
-            path.touch(mode=0o600)
-            path.write_text(as_role(address, hospital.role) + "\n")
-        ledger = (
-            f'[ledger]\ndatabase_file = "{folder}/ledger.address"\n[cases]\ndatabase_file = "{folder}/cases.address"'
-        )
-    else:
-        ledger = f'[ledger]\nstate = "{folder}/links"'
-    (folder / "server.toml").write_text(f"""format = 1
-[server]
-listen = "127.0.0.1:0"
-tls_certificate_file = "{pair.certificate}"
-tls_key_file = "{pair.key}"
-client_ca_file = "{authority.ca_file}"
-callers = ["people.example"]
-[identity]
-issuer = "{provider.issuer}"
-audience = "{provider.client}"
-ca_file = "{hospital.bao.ca_file}"
-[vault]
-address = "{hospital.bao.address}"
-ca_file = "{hospital.bao.ca_file}"
-role_id = "{login.role_id}"
-secret_id_file = "{login.secret_id_file}"
-{ledger}
-""")
-    log = folder / "server.log"
-    hospital.story.console.print(
-        f"[bold]server$[/bold] tarnhelm-reveal serve --config {folder}/server.toml", soft_wrap=True
-    )
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [COMMANDS / "tarnhelm-reveal", "serve", "--config", folder / "server.toml"],
-            env=hospital.environment("server"), stdout=stream, stderr=stream,
-        )  # fmt: skip
-    stack.callback(process.wait, 40)
-    stack.callback(process.terminate)
-    for _ in range(300):
-        if found := re.search(rb"listening on port (\d+)", log.read_bytes()):
-            return int(found.group(1))
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)
-    raise SystemExit(log.read_text())
-
-
-def log_in(hospital: Hospital, provider: BaoProvider, who: str) -> None:
-    """Run ``login``, and be the browser that a person would use."""
-    words = ["tarnhelm-reveal", "login", "--no-browser"]
-    words += [str(word).replace(f"{hospital.folder}/", "") for word in hospital.key(who)]
-    hospital.story.console.print(f"[bold]{who}$[/bold] {' '.join(words)}", soft_wrap=True, highlight=False)
-    with subprocess.Popen(
-        [COMMANDS / words[0], *words[1:]], cwd=hospital.folder, env=hospital.environment(who), stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:  # fmt: skip
-        if process.stderr is None:
-            raise SystemExit("no stderr")
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if line.strip().startswith("https://"):
-                provider.browser(who)(line.strip(), "")
-                break
-        out, rest = process.communicate(timeout=60)
-    if process.returncode:
-        raise SystemExit(out + "".join(said) + rest)
-    hospital.story.console.print(rest.strip().splitlines()[-1], markup=False)
 
 
 # --- 4 to 7 ------------------------------------------------------------------------------------------------------
@@ -372,7 +217,7 @@ def scan(hospital: Hospital) -> str:
     """Look for the patient in the server's directory, the vault's audit, the databases and the released files."""
     written = [
         path
-        for name in ("server", "share", "released", "vault", "links")
+        for name in ("server", "share", "released", "vault", "links", "steward", "steward-share")
         for path in (hospital.folder / name).rglob("*")
     ]
     contents = {str(path): path.read_bytes() for path in [*written, hospital.folder / "server.log"] if path.is_file()}
@@ -391,6 +236,70 @@ def scan(hospital: Hospital) -> str:
     if found:
         raise SystemExit("\n".join(found))
     return said
+
+
+# --- 8 and 9 -----------------------------------------------------------------------------------------------------
+
+
+def withdrawal(hospital: Hospital, cleaner: Cleaner) -> str:
+    """Found the steward's office; withdraw the patient by the Patient ID of the hospital."""
+    steward_machine(hospital)
+    mrn = private(hospital.folder / "sam" / "mrn.txt", PATIENT.number + "\n")
+    papers = two_people(hospital, "subject", "withdraw", "--project", "trial-7", "--mrn-file", mrn, "--purpose",
+                        "Consent withdrawn", "--legal-basis", "Letter of the patient")  # fmt: skip
+    order = json.loads(papers["order"].read_text())["document"]
+    hospital.story.console.print(
+        f"\nThe order for the gateway names {', '.join((*order['patient_ids'], *order['studies']))}", soft_wrap=True
+    )
+    cleaner.refused(PATIENT, date(2026, 4, 2))
+    cleaner.study(OTHER, date(2026, 4, 2))
+    return "the record is gone, a new study refused, others go on"
+
+
+def end(hospital: Hospital, cleaner: Cleaner) -> str:
+    """Destroy the project, and show that it is over for everybody."""
+    papers = two_people(hospital, "project", "destroy", "trial-7", "--backup-days", "90", "--purpose",
+                        "End of retention", "--legal-basis", "Protocol, section 12")  # fmt: skip
+    hospital.run("steward", "tarnhelm-steward", "certificate", "check", papers["certificate"])
+    cleaner.refused(OTHER, date(2026, 5, 4))
+    hospital.run("steward", "tarnhelm-reveal", "audit", "verify")
+    scan(hospital)
+    facts = json.loads(papers["certificate"].read_text())["document"]["facts"]
+    return f"{facts['ways_tried']} ways to a patient tried, {facts['ways_that_answer']} answer"
+
+
+def steward_machine(hospital: Hospital) -> None:
+    """Give the steward a machine, a register of people, and an identity at the vault that cannot open anything."""
+    folder = hospital.folder
+    card, anchor = new_person(hospital, "sam"), folder / "steward-share"
+    anchor.mkdir(mode=0o700)
+    alice = folder / "alice" / "alice.card.json"
+    hospital.run(
+        "steward", "tarnhelm-reveal", "init", alice, *hospital.key("alice"), "--role", "approver", "--anchor", anchor
+    )
+    hospital.run("steward", "tarnhelm-reveal", "person", "enroll", card, "--role", "steward", *hospital.key("alice"))
+    login = hospital.bao.login("steward")
+    address = private(folder / "steward" / "ledger.address", hospital.ledger + "\n")
+    settings = f"""format = 1
+[vault]
+address = "{hospital.bao.address}"
+ca_file = "{hospital.bao.ca_file}"
+role_id = "{login.role_id}"
+secret_id_file = "{login.secret_id_file}"
+[database]
+address_file = "{address}"
+"""
+    private(folder / "steward" / "state" / "steward.toml", settings)
+
+
+def two_people(hospital: Hospital, *command: Any) -> dict[str, Path]:
+    """Sam asks, Alice approves, Sam carries out; gives the papers by name."""
+    asked = hospital.run("steward", "tarnhelm-steward", *command, *hospital.key("sam"))
+    case, papers = asked.splitlines()[-1][:8], hospital.folder / f"papers-{command[1]}"
+    hospital.run("steward", "tarnhelm-steward", "case", "carry-out", case, *hospital.key("sam"), fails=True)
+    hospital.run("steward", "tarnhelm-steward", "case", "approve", case, *hospital.key("alice"), "--yes")
+    hospital.run("steward", "tarnhelm-steward", "case", "carry-out", case, *hospital.key("sam"), "--out", papers)
+    return {path.name.split(".")[1]: path for path in papers.iterdir()}
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def answer(
     keys = person_keys(key, passphrase)
     with new_file(target) as stream, office(custodian, custodian_passphrase, case=case) as here:
         _answer(here, case, keys, here.answer, stream)
-    err().print("Read it with: tarnhelm-reveal case read", soft_wrap=True)
+    _say_how_to_read(target)
 
 
 @reports_errors
@@ -136,7 +136,7 @@ def locate(
     candidates = list(originals_in(originals))
     with new_file(target) as stream, office(case=case) as here:
         _answer(here, case, keys, lambda view, wish, spool: here.locate(view, wish, candidates, spool), stream)
-    err().print("Read it with: tarnhelm-reveal case read", soft_wrap=True)
+    _say_how_to_read(target)
 
 
 @reports_errors
@@ -181,17 +181,25 @@ def _answer(
             shutil.copyfileobj(spare, target)
 
 
+def _say_how_to_read(target: Path) -> None:
+    err().print(f"Read it with: tarnhelm-reveal case read {target}", markup=False, soft_wrap=True)
+
+
 def _show(rows: Iterable[Row]) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("surrogate", "kind", "what", "original"):
         table.add_column(heading, overflow="fold")
+    before = ("", "")
     for row in rows:
+        lines = [(row.surrogate, what, original) for what, original in row.values]
+        lines += [(released, "path", original) for original, released in row.pairs]
         if not row.found:
-            table.add_row(plain(row.surrogate), "", "", "nothing is known")
-        for what, original in row.values:
-            table.add_row(plain(row.surrogate), row.kind, what, plain(original))
-        for original, released in row.pairs:
-            table.add_row(plain(released), row.kind, "path", plain(original))
+            lines.append((row.surrogate, "", "nothing is known"))
+        for surrogate, what, original in lines:
+            # Said once for all that is known of it.
+            known = before == (surrogate, row.kind)
+            table.add_row("" if known else plain(surrogate), "" if known else row.kind, what, plain(original))
+            before = (surrogate, row.kind)
     out().print(table)
 
 

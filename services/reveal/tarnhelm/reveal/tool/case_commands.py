@@ -101,7 +101,7 @@ def open_(
         )
         case = here.open(signed).case
     out().print(case.id)
-    err().print("Now somebody else approves it: tarnhelm-reveal case approve", soft_wrap=True)
+    err().print(f"Now somebody else approves it: tarnhelm-reveal case approve {case.id[:8]}", soft_wrap=True)
 
 
 @reports_errors
