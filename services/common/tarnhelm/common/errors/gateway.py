@@ -111,3 +111,9 @@ STALLED = error_code(
     "The object is where its pump should have taken it up long ago.",
     "Nothing to do: its message is published again; look at the broker if it happens often.",
 )
+THREE_TIMES_LOST = error_code(
+    "GTW-032",
+    QUARANTINE,
+    "A service lost the object three times after it had taken it on, the last time alone.",
+    "Treat the file as hostile; look at the service's log for the same times, then retry or reject it.",
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import threading
@@ -385,10 +386,11 @@ class PostgresState(StreamQueries):
 
     _empty = "''::bytea"
 
-    def _hold_uid(self, uid_digest: bytes) -> None:
+    def hold(self, key: bytes) -> None:
+        """Take an advisory lock of this transaction."""
         own = self._own()
         if own is not None:
-            number = int.from_bytes(uid_digest[:8], "big", signed=True)
+            number = int.from_bytes(hashlib.sha256(key).digest()[:8], "big", signed=True)
             own.execute("SELECT pg_advisory_xact_lock(%s)", (number,))
 
     def _begun(self) -> Connection[Any]:

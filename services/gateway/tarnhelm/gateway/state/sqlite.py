@@ -448,7 +448,7 @@ class SqliteState(StreamQueries):
     _asked = _read
     _told = _write
 
-    def _hold_uid(self, uid_digest: bytes) -> None:
+    def hold(self, key: bytes) -> None:
         """Nothing: a transaction is alone among all processes."""
 
     def _mapping_text(self, digest: bytes) -> bytes:

@@ -93,6 +93,10 @@ class StreamStore(StateStore, Protocol):
         """
         ...
 
+    def hold(self, key: bytes) -> None:
+        """Wait until nobody else holds ``key``, and hold it until the transaction of :meth:`together` ends."""
+        ...
+
     def put_plan(self, plan: ProjectPlan) -> None:
         """Keep a plan under its digest, and make it the one that new objects of its project are admitted under."""
         ...

@@ -38,8 +38,8 @@ class StreamQueries:
         """Return how many rows were written."""
         raise NotImplementedError
 
-    def _hold_uid(self, uid_digest: bytes) -> None:
-        """Keep others from entering objects of this UID until the transaction ends."""
+    def hold(self, key: bytes) -> None:
+        """Keep others from what this names until the transaction ends."""
         raise NotImplementedError
 
     # --- plans -----------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ class StreamQueries:
         """Return the objects of a keyed UID, the oldest first."""
         if not uid_digest:
             return []
-        self._hold_uid(uid_digest)
+        self.hold(uid_digest)
         query = f"{_OBJECTS} WHERE uid_digest=? AND uid_digest<>{self._empty} ORDER BY received, object_id"
         return [record_of(row) for row in self._asked(query, (uid_digest,))]
 

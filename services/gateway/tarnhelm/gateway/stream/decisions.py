@@ -81,7 +81,7 @@ class Decisions:
             record = self._life.step(was, Event.REJECT, code=code)
             self._state.save(record, was)
             self._note(was, "reject", by, reason)
-        self._log(events.OBJECT_DECIDED, object=object_id, kind="reject", code=was.code)
+        self._log(events.OBJECT_DECIDED, object=object_id, decision="reject", code=was.code)
         return record
 
     def propose(self, object_id: str, *, by: str, reason: str) -> None:
@@ -97,7 +97,7 @@ class Decisions:
             raise TarnhelmError(errors.NOT_ACCEPTABLE)
         with self._state.together():
             self._note(was, _PROPOSED, by, reason)
-        self._log(events.OBJECT_DECIDED, object=object_id, kind=_PROPOSED, code=was.code)
+        self._log(events.OBJECT_DECIDED, object=object_id, decision=_PROPOSED, code=was.code)
 
     def proposal(self, object_id: str) -> Decision | None:
         """Return who proposed to accept an object, as it is held now; None: nobody, or it was decided since."""
@@ -150,7 +150,7 @@ class Decisions:
             self._state.drop_outcomes(was.object_id)
             self._state.save(record, was)
             self._note(was, event.value, by, reason)
-        self._log(events.OBJECT_DECIDED, object=was.object_id, kind=event.value, code=was.code)
+        self._log(events.OBJECT_DECIDED, object=was.object_id, decision=event.value, code=was.code)
         self._publisher.send(record, plan.stages[0])
         return record
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common import events
 from tarnhelm.common.errors import TarnhelmError
@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from tarnhelm.common.events import EventLog
-    from tarnhelm.gateway.broker import Broker, Headers, Position
+    from tarnhelm.gateway.broker import Broker, Headers, Message, Position
     from tarnhelm.gateway.broker.trace import TraceContext
     from tarnhelm.gateway.record import ObjectRecord
 
 __all__ = ["Publisher", "trace_in"]
+
+_DEAD_LETTERS: Final = "dead-letter"
+_BURY_SECONDS: Final = 10.0
 
 
 class Publisher:
@@ -43,6 +46,15 @@ class Publisher:
             return None
         future.add_done_callback(lambda done: self._told(topic, done))
         return future
+
+    def bury(self, message: Message, code: str) -> bool:
+        """Put a message that cannot be read on the topic ``dead-letter``; False where that did not work now."""
+        headers = [("code", code.encode()), ("topic", message.topic.encode())]
+        try:
+            self._broker.publish(_DEAD_LETTERS, b"", message.value, headers).result(_BURY_SECONDS)
+        except (TarnhelmError, TimeoutError):
+            return False
+        return True
 
     def _told(self, topic: str, done: Future[Position]) -> None:
         error = None if done.cancelled() else done.exception()

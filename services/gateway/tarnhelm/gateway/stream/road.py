@@ -12,6 +12,7 @@ from tarnhelm.v1 import object_pb2
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.gateway.blobs import BlobName
+from tarnhelm.gateway.fsm import TERMINAL
 from tarnhelm.gateway.record import ObjectRecord, State
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def next_step(record: ObjectRecord, plan: ProjectPlan) -> str:
     A parked object comes back by way of ADMITTED: what was done is found recorded and is not done again.
     """
     state = record.state
+    if state in TERMINAL or state is State.WAITING:
+        return ""
     if state is State.ADMITTED:
         return plan.stages[0]
     if state is State.RUNNING:

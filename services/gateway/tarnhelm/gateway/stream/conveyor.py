@@ -1,0 +1,228 @@
+"""From a topic to worker threads and back: messages out, positions in, and the patience in between.
+
+A message stays undone, and so holds its partition's position, until its object's next state is durable or somebody else
+has taken it further. What is in hand when the process dies is delivered again.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.gateway.broker import ConsumerSettings
+
+if TYPE_CHECKING:
+    from tarnhelm.gateway.broker import Broker, Consumer, Message, Partition
+    from tarnhelm.gateway.stream.breaker import Breaker
+
+__all__ = ["Conveyor", "ConveyorSettings", "Handled"]
+
+_MOST_BYTES: Final = 16 * 1024 * 1024
+
+
+class Handled(Enum):
+    """What became of a message."""
+
+    DONE = "done"
+    HELD = "held"
+    """The dependency is away: this message comes again when it is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConveyorSettings:
+    """How a consumer reads.
+
+    Attributes
+    ----------
+    workers
+        Threads, and so calls at the same time.
+    session_seconds
+        After so long a silence the partitions go to other members.
+    commit_seconds
+        How often positions are committed.
+    drain_seconds
+        How long a stop waits for what is in hand.
+    """
+
+    workers: int = 8
+    session_seconds: float = 15.0
+    heartbeat_seconds: float = 1.0
+    commit_seconds: float = 0.25
+    drain_seconds: float = 30.0
+
+
+class Conveyor:
+    """Reads one topic in one group and hands its messages to threads.
+
+    Parameters
+    ----------
+    handle
+        Called in a worker thread with the message and whether it is the one that looks if the dependency is back;
+        must not raise.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        group: str,
+        topic: str,
+        settings: ConveyorSettings,
+        breaker: Breaker,
+        handle: Callable[[Message, bool], Handled],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._broker = broker
+        self._group = group
+        self._topic = topic
+        self._settings = settings
+        self._breaker = breaker
+        self._handle = handle
+        self._monotonic = monotonic
+        self._tasks: queue.SimpleQueue[tuple[Message, bool] | None] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[tuple[Message, Handled]] = queue.SimpleQueue()
+        self._free = threading.Event()
+        self._held: deque[Message] = deque()
+        self._lost: set[Partition] = set()
+        self._in_hand = 0
+        self._paused = False
+        self._next_commit = 0.0
+
+    @property
+    def in_hand(self) -> int:
+        """Messages that worker threads have or wait for."""
+        return self._in_hand
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set, and then until what is in hand is done."""
+        threads = [
+            threading.Thread(target=self._work, name=f"{self._topic}-{number}", daemon=True)
+            for number in range(self._settings.workers)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            while not stop.is_set():
+                try:
+                    with_consumer = self._join()
+                except TarnhelmError:  # the broker is away: nothing is lost, nothing comes
+                    stop.wait(self._settings.heartbeat_seconds)
+                    continue
+                self._belong(with_consumer, stop)
+        finally:
+            for _ in threads:
+                self._tasks.put(None)
+            for thread in threads:
+                thread.join(self._settings.drain_seconds)
+
+    # --- the member ------------------------------------------------------------------------------------
+
+    def _join(self) -> Consumer:
+        settings = ConsumerSettings(
+            session_seconds=self._settings.session_seconds, heartbeat_seconds=self._settings.heartbeat_seconds
+        )
+        return self._broker.consumer(self._group, [self._topic], settings, self._changed)
+
+    def _belong(self, consumer: Consumer, stop: threading.Event) -> None:
+        """Be a member until the end, or until the broker refuses."""
+        self._paused = False
+        try:
+            while not stop.is_set():
+                try:
+                    self._turn(consumer)
+                except TarnhelmError:  # away for a while; the membership is taken up again by the next poll
+                    stop.wait(min(1.0, self._settings.heartbeat_seconds))
+            until = self._monotonic() + self._settings.drain_seconds
+            while self._in_hand and self._monotonic() < until:
+                self._collect(consumer, wait_seconds=0.05)
+            self._collect(consumer)
+        finally:
+            with suppress(TarnhelmError):  # what is done and not committed is delivered again
+                consumer.close()
+            self._held.clear()
+
+    def _turn(self, consumer: Consumer) -> None:
+        settings = self._settings
+        self._collect(consumer)
+        self._again(consumer)
+        room = settings.workers * 2 - self._in_hand
+        if self._breaker.open:
+            room = 0
+        if room > 0:
+            self._take(consumer, room, settings.commit_seconds)
+            return
+        self._pause(consumer)
+        consumer.poll(max_records=1, max_bytes=1, timeout_seconds=0.0)  # stays a member; paused, so nothing comes
+        self._free.wait(0.05 if not self._breaker.open else min(0.2, settings.heartbeat_seconds))
+        self._free.clear()
+
+    def _take(self, consumer: Consumer, most: int, timeout_seconds: float, *, probe: bool = False) -> bool:
+        if self._paused:
+            consumer.resume(consumer.assignment())
+            self._paused = False
+        messages = consumer.poll(max_records=most, max_bytes=_MOST_BYTES, timeout_seconds=timeout_seconds)
+        for message in messages:
+            self._hand(message, probe=probe)
+        return bool(messages)
+
+    def _again(self, consumer: Consumer) -> None:
+        """Look whether the dependency is back, with one message; when it is, the others follow."""
+        if self._breaker.due():
+            if self._held:
+                self._hand(self._held.popleft(), probe=True)
+            elif not self._take(consumer, 1, 0.0, probe=True):
+                self._breaker.not_now()
+            self._pause(consumer)
+        elif not self._breaker.open:
+            while self._held and self._in_hand < self._settings.workers * 2:
+                self._hand(self._held.popleft())
+
+    def _pause(self, consumer: Consumer) -> None:
+        consumer.pause(consumer.assignment())
+        self._paused = True
+
+    def _changed(self, gained: frozenset[Partition], lost: frozenset[Partition]) -> None:
+        gone = lost - gained
+        self._held = deque(message for message in self._held if message.partition not in lost)
+        self._lost = (self._lost | gone) - gained
+        self._paused = False  # a partition that was gained is not paused yet
+
+    # --- the workers -----------------------------------------------------------------------------------
+
+    def _hand(self, message: Message, *, probe: bool = False) -> None:
+        self._in_hand += 1
+        self._tasks.put((message, probe))
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            message, probe = task
+            self._ended.put((message, self._handle(message, probe)))
+            self._free.set()
+
+    def _collect(self, consumer: Consumer, wait_seconds: float = 0.0) -> None:
+        """Take what the workers have ended, and commit now and then."""
+        done = 0
+        while True:
+            try:
+                message, handled = self._ended.get(timeout=wait_seconds) if wait_seconds else self._ended.get_nowait()
+            except queue.Empty:
+                break
+            wait_seconds = 0.0
+            self._in_hand -= 1
+            if handled is Handled.DONE:
+                consumer.done(message)
+                done += 1
+            elif message.partition not in self._lost:
+                self._held.append(message)
+        now = self._monotonic()
+        if now >= self._next_commit:
+            self._next_commit = now + self._settings.commit_seconds
+            consumer.commit()

@@ -1,0 +1,336 @@
+"""The pump of one step: a task wakes it, the record decides, a service works, the state remembers, the next is woken.
+
+The order within an object is always: result blob if absent, outcome if absent with the record's next state, message,
+done. Between any two of them the process may die: whoever gets the message again finds what stands and goes on from it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from tarnhelm.common import errors, events
+from tarnhelm.common.errors import Disposition, TarnhelmError
+from tarnhelm.common.stage import Status
+from tarnhelm.gateway.fsm import TABLE, Event, Lifecycle
+from tarnhelm.gateway.record import ObjectRecord, State
+from tarnhelm.gateway.state import StaleRecordError, Step
+from tarnhelm.gateway.stream import road
+from tarnhelm.gateway.stream.breaker import Breaker, BreakerSettings
+from tarnhelm.gateway.stream.conveyor import Conveyor, ConveyorSettings, Handled
+from tarnhelm.gateway.stream.plan_cache import PlanCache
+from tarnhelm.gateway.stream.turns import Turns
+
+if TYPE_CHECKING:
+    from tarnhelm.common.events import EventLog
+    from tarnhelm.gateway.broker import Broker, Message
+    from tarnhelm.gateway.plans import ProjectPlan
+    from tarnhelm.gateway.state import StreamStore
+    from tarnhelm.gateway.stream.meters import StreamMeters
+    from tarnhelm.gateway.stream.publishing import Publisher
+    from tarnhelm.gateway.stream.road import Failpoint
+
+__all__ = ["MOST_ATTEMPTS", "Answer", "Pump", "PumpSettings", "Work"]
+
+MOST_ATTEMPTS: Final = 3
+"""So often may a service lose one object after it took it on; the last time it has it alone."""
+_STALE_TRIES: Final = 8
+_MIB: Final = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class PumpSettings:
+    """How one pump works.
+
+    Attributes
+    ----------
+    max_bytes_in_flight
+        Sum of the sizes of the objects in hand.
+    """
+
+    max_bytes_in_flight: int = 256 * _MIB
+    conveyor: ConveyorSettings = field(default_factory=ConveyorSettings)
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of the work on one object.
+
+    Attributes
+    ----------
+    status, code
+        RETRY: nothing is known to be wrong with the object; STG-006 counts as an attempt.
+    body
+        The outcome or the verdict.
+    fresh
+        Whether a service was asked now; else it was found recorded.
+    """
+
+    status: Status
+    code: str = ""
+    seconds: float = 0.0
+    body: Any = None
+    fresh: bool = True
+
+
+class Work(Protocol):
+    """What a pump does with an object, without the waiting, the suspecting and the remembering."""
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        ...
+
+    def enter(self, record: ObjectRecord) -> tuple[Event, ...]:
+        """Return the events that say that the step has begun."""
+        ...
+
+    def ask(self, record: ObjectRecord, plan: ProjectPlan) -> Answer:
+        """Do the work; blocks. Raises TarnhelmError for what is not a service's answer."""
+        ...
+
+    def settle(self, record: ObjectRecord, plan: ProjectPlan, answer: Answer) -> ObjectRecord:
+        """Record a final answer within a transaction, and return the record that it leads to; it is saved then."""
+        ...
+
+
+class Pump:
+    """Drives one step for all objects.
+
+    Parameters
+    ----------
+    work
+        The step.
+    life
+        Steps records.
+    forward
+        Called with an object and its next step when its new state is durable.
+    failpoint
+        Called between any two steps.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        settings: PumpSettings,
+        state: StreamStore,
+        broker: Broker,
+        publisher: Publisher,
+        life: Lifecycle,
+        log: EventLog,
+        *,
+        meters: StreamMeters | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        failpoint: Failpoint = lambda _name: None,
+    ) -> None:
+        self._work = work
+        self._state = state
+        self._broker = broker
+        self._publisher = publisher
+        self._life = life
+        self._log = log
+        self._meters = meters
+        self._clock = clock
+        self._failpoint = failpoint
+        self._plans = PlanCache(state, clock=clock)
+        self._breaker = Breaker(settings.breaker, monotonic=monotonic)
+        self._turns = Turns(settings.max_bytes_in_flight)
+        self._busy: set[str] = set()
+        self._busy_lock = threading.Lock()
+        self._conveyor = Conveyor(
+            broker,
+            road.GROUPS[work.step],
+            road.topic_of(work.step),
+            settings.conveyor,
+            self._breaker,
+            self.handle,
+            monotonic=monotonic,
+        )
+
+    @property
+    def breaker(self) -> Breaker:
+        """Open while the step's service is away."""
+        return self._breaker
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set, and then until what is in hand is done."""
+        self._conveyor.run(stop)
+
+    # --- one message -----------------------------------------------------------------------------------
+
+    def handle(self, message: Message, probe: bool = False) -> Handled:
+        """Take one message to its end; HELD where something that it needs is away. Never raises."""
+        try:
+            task = road.read_task(message.value)
+        except TarnhelmError as error:
+            return self._bury(message, error.code, probe=probe)
+        object_id = task.object_id
+        with self._busy_lock:
+            if object_id in self._busy:  # a second delivery: the first one, before it in its partition, sees to it
+                if probe:
+                    self._breaker.not_now()
+                return Handled.DONE
+            self._busy.add(object_id)
+        if self._meters is not None:
+            self._meters.in_flight.labels(self._work.step).inc()
+        try:
+            return self._object(message, object_id, probe=probe)
+        except TarnhelmError as error:
+            return self._away(error.code, object_id, probe=probe)
+        finally:
+            with self._busy_lock:
+                self._busy.discard(object_id)
+            if self._meters is not None:
+                self._meters.in_flight.labels(self._work.step).dec()
+
+    def _object(self, message: Message, object_id: str, *, probe: bool) -> Handled:
+        """Do the step; raises TarnhelmError where state, blobs or broker are away."""
+        answer: Answer | None = None
+        for _ in range(_STALE_TRIES):
+            record = self._state.get(object_id)
+            if record is None:
+                return self._bury(message, errors.TASK_UNREADABLE.code, probe=probe)
+            try:
+                plan = self._plans.of(record.plan_digest)
+                step = road.next_step(record, plan)
+            except (TarnhelmError, ValueError) as error:
+                if isinstance(error, TarnhelmError) and error.disposition in (Disposition.RETRY, Disposition.USAGE):
+                    raise
+                self._fail(record, errors.NO_PLAN.code)  # no plan, or one that does not know its stage
+                continue
+            if step != self._work.step:
+                if probe:
+                    self._breaker.not_now()
+                if step and answer is None:  # delivered again: whoever had it may have died before its message
+                    self._forward(record, step)
+                return Handled.DONE
+            if answer is None:
+                with self._turns.turn(record.size, alone=record.attempts == MOST_ATTEMPTS - 1):
+                    answer = self._ask(record, plan)
+                if answer.status is Status.RETRY and not _may_be_its_own(answer):
+                    return self._wait(record, answer, probe=probe)
+                self._back(object_id, probe=probe)
+                probe = False
+            try:
+                self._settle(record, plan, answer)
+            except StaleRecordError:  # somebody else stepped it: look again
+                continue
+            return Handled.DONE
+        return Handled.DONE  # whoever changes it all the time publishes it, too
+
+    def _ask(self, record: ObjectRecord, plan: ProjectPlan) -> Answer:
+        try:
+            return self._work.ask(record, plan)
+        except TarnhelmError as error:
+            if error.disposition in (Disposition.RETRY, Disposition.USAGE):
+                raise
+            return Answer(Status.QUARANTINE, error.code)
+        except Exception as error:  # noqa: BLE001  # cannot decide means quarantine
+            self._log(events.PUMP_FAULT, stage=self._work.step, site=_site(error))
+            return Answer(Status.QUARANTINE, errors.STAGE_FAULT.code)
+
+    def _settle(self, record: ObjectRecord, plan: ProjectPlan, answer: Answer) -> None:
+        """Make the answer durable, then tell."""
+        self._failpoint(f"{self._work.step}: before the record")
+        with self._state.together():
+            lost = answer.status is Status.RETRY
+            after = self._suspect(record) if lost else self._work.settle(record, plan, answer)
+            self._state.save(after, record)
+            code = after.code or answer.code
+            self._state.add_step(record.object_id, Step(self._clock(), self._work.step, code, answer.seconds))
+        self._failpoint(f"{self._work.step}: before the message")
+        if self._meters is not None:
+            self._meters.left(self._work.step, after.state.value, code, answer.seconds, record.size)
+        if after.state is State.QUARANTINED:
+            self._log(events.OBJECT_HELD, object=record.object_id, code=code, state=after.state.value, site="")
+        step = road.next_step(after, plan)
+        if step:
+            self._forward(after, step)
+        self._failpoint(f"{self._work.step}: before done")
+
+    def _fail(self, record: ObjectRecord, code: str) -> None:
+        """Quarantine an object that no plan leads on; one that is past that is left alone."""
+        if (record.state, Event.FAIL) not in TABLE:
+            return
+        with suppress(StaleRecordError), self._state.together():
+            self._state.save(self._life.step(record, Event.FAIL, code=code), record)
+            self._state.add_step(record.object_id, Step(self._clock(), self._work.step, code))
+
+    def _forward(self, record: ObjectRecord, step: str) -> None:
+        if step != road.IMAGING:  # volumes are gathered by assemble, which finds them in the state
+            self._publisher.send(record, step)
+
+    # --- what is not an answer -------------------------------------------------------------------------
+
+    def _suspect(self, record: ObjectRecord) -> ObjectRecord:
+        """Count one attempt; the third one is the last."""
+        attempts = record.attempts + 1
+        code = errors.STAGE_LOST.code
+        start = self._work.enter(record)
+        stage = record.stage if self._work.step == road.WITNESS else self._work.step
+        self._log(events.OBJECT_SUSPECT, object=record.object_id, stage=self._work.step, code=code, attempts=attempts)
+        if attempts >= MOST_ATTEMPTS:
+            code = errors.THREE_TIMES_LOST.code
+            return self._life.step(record, *start, Event.FAIL, stage=stage, code=code, attempts=attempts)
+        return self._life.step(record, *start, Event.PARK, stage=stage, code=code, attempts=attempts)
+
+    def _wait(self, record: ObjectRecord, answer: Answer, *, probe: bool) -> Handled:
+        """Hold the message while a dependency is away; an object that alone meets it so is parked."""
+        handled = self._away(answer.code, record.object_id, probe=probe)
+        if not self._breaker.alone_to_blame(record.object_id):
+            return handled
+        try:
+            with self._state.together():
+                self._state.save(self._life.step(record, Event.PARK, code=answer.code), record)
+                self._state.add_step(record.object_id, Step(self._clock(), "waiting", answer.code))
+        except StaleRecordError:
+            return handled
+        self._log(events.OBJECT_WAITS, object=record.object_id, code=answer.code, times=record.attempts)
+        self._back(record.object_id, probe=True)
+        return Handled.DONE
+
+    def _away(self, code: str, object_id: str, *, probe: bool) -> Handled:
+        if self._breaker.failed(code, object_id, probe=probe):
+            self._log(events.STAGE_WAITS, stage=self._work.step, code=code, failures=1)
+            if self._meters is not None:
+                self._meters.breaker_open.labels(self._work.step).set(1)
+        return Handled.HELD
+
+    def _back(self, object_id: str, *, probe: bool) -> None:
+        seconds = self._breaker.passed(object_id, probe=probe)
+        if seconds is not None:
+            self._log(events.STAGE_BACK, stage=self._work.step, seconds=round(seconds))
+            if self._meters is not None:
+                self._meters.breaker_open.labels(self._work.step).set(0)
+
+    def _bury(self, message: Message, code: str, *, probe: bool) -> Handled:
+        """Keep a message that nobody can read apart; it is no object, so it is in no quarantine."""
+        if probe:
+            self._breaker.not_now()
+        if not self._publisher.bury(message, code):
+            return Handled.HELD
+        self._log(events.DEAD_LETTER, topic=message.topic, code=code)
+        if self._meters is not None:
+            self._meters.dead_letters.labels(message.topic).inc()
+        return Handled.DONE
+
+
+def _may_be_its_own(answer: Answer) -> bool:
+    return answer.code == errors.STAGE_LOST.code
+
+
+def _site(error: BaseException) -> str:
+    """Name the place of a fault in our own code: a file and a line, never a text."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    return f"{type(error).__name__}:{PurePath(trace.tb_frame.f_code.co_filename).stem}:{trace.tb_lineno}"
