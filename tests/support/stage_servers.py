@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pydicom
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydicom.data import get_testdata_file
 from tests.support.assign_server import AssignServer
 
 from tarnhelm.gateway.remote_stage import StageCall
@@ -78,3 +81,15 @@ def default_config() -> tuple[bytes, Any]:
     """JSON of the default recipe for the metadata service, and its plan."""
     config = MetadataConfig()
     return config_json(config).encode(), compile_plan(config)
+
+
+def chest_slice(number: int = 0) -> bytes:
+    """A slice of an invented patient's chest: neither a face nor text is to be looked for in it."""
+    dataset = pydicom.dcmread(str(get_testdata_file("CT_small.dcm", download=False)))
+    dataset.BodyPartExamined = "CHEST"
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    dataset.SOPInstanceUID = f"{dataset.SeriesInstanceUID}.{number + 1}"
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    stream = io.BytesIO()
+    dataset.save_as(stream)
+    return stream.getvalue()

@@ -17,7 +17,14 @@ from tarnhelm.common.assign import Assigner
 from tarnhelm.common.errors import Disposition, TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 
-__all__ = ["ObjectFacts", "Stage", "StageCore", "StageJob", "StageOutcome", "Status", "outcome_of"]
+__all__ = ["CONFIG", "CONFIG_DIGEST", "STAGE", "ObjectFacts", "Stage", "StageCore", "StageJob", "StageOutcome", "Status", "outcome_of"]
+
+CONFIG: Final = "config"
+"""Option of a job: the JSON that its stage is configured with for it."""
+CONFIG_DIGEST: Final = "config-digest"
+"""Option of a job: sha256 (hex) of that JSON, under which a worker keeps what it made of it."""
+STAGE: Final = "stage"
+"""Option of a job: which step is wanted of workers that know several."""
 
 
 class Status(StrEnum):

@@ -132,13 +132,13 @@ def _told(error: grpc.RpcError) -> ErrorCode | None:
 class Feed:
     """Pieces of an object in the sizes that a message may have; keeps what its source raised.
 
-    gRPC asks for them in a thread of its own, where an error would only end the call: whoever made the call raises
-    it again.
+    gRPC asks for them in a thread of its own and would log an error's text. So the pieces just end then, which no
+    service takes for an object, and whoever made the call raises the error again.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.fault: BaseException | None = None
+        self.fault: Exception | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -149,8 +149,10 @@ class Feed:
                     continue
                 for at in range(0, len(data), CHUNK_BYTES):
                     yield data[at : at + CHUNK_BYTES]
-        except GeneratorExit:
-            raise
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - raised again by the caller
             self.fault = error
-            raise
+
+    def check(self) -> None:
+        """Raise what the source raised."""
+        if self.fault is not None:
+            raise self.fault from None

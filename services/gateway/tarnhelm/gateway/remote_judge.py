@@ -53,19 +53,17 @@ class RemoteJudge:
         """Have one result judged; see :meth:`~tarnhelm.gateway.stage_calls.JudgeClient.judge`."""
         feeds = Feed(source), Feed(result)
         try:
-            answer, made = self._judge.with_call(
+            answer = self._judge(
                 _requests(call, *feeds),
                 timeout=deadline_of(call.limits, call.source_size + call.result_size, self._settings),
                 metadata=metadata_of(call.trace),
             )
         except grpc.RpcError as error:
-            fault = feeds[0].fault or feeds[1].fault
-            if fault is not None:
-                raise fault from None
+            for feed in feeds:
+                feed.check()
             return _unjudged(call, failure_of(error, accepted=_was_accepted(error)))
         except ValueError:  # the channel was closed
             return _unjudged(call, STAGE_AWAY)
-        del made
         return _verdict(call, answer)
 
 

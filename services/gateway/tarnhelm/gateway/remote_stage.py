@@ -88,8 +88,7 @@ class RemoteStage:
             for response in stream:
                 answer.take(response)
         except grpc.RpcError as error:
-            if feed.fault is not None:
-                raise feed.fault from None
+            feed.check()
             if answer.outcome is None:
                 return _ended(failure_of(error, accepted=answer.accepted))
         except MalformedError:
@@ -101,6 +100,7 @@ class RemoteStage:
         finally:
             if stream is not None:
                 stream.cancel()
+        feed.check()
         return answer.checked(call, self._name)
 
     def _header(self, call: StageCall) -> stage_pb2.JobHeader:

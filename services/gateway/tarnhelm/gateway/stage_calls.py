@@ -23,7 +23,7 @@ __all__ = ["JudgeCall", "JudgeClient", "Mask", "Sink", "Source", "StageCall", "S
 
 Source = Callable[[], Iterator[bytes]]
 """Opens an object and gives its bytes in pieces; may be called again where a call has to be made anew."""
-Sink = Callable[[bytes], None]
+Sink = Callable[[bytes], object]
 """Takes the next bytes of a result."""
 
 

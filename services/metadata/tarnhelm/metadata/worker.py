@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.common.errors import STAGE_CONFIG, TarnhelmError
 from tarnhelm.common.sandbox import SteppedCore
+from tarnhelm.common.stage import CONFIG, CONFIG_DIGEST, STAGE
 from tarnhelm.metadata.core.config_json import config_of
 from tarnhelm.metadata.core.finalise import FinaliseCore
 from tarnhelm.metadata.core.stage import MetadataCore
@@ -61,7 +62,7 @@ class ConfiguredCores(SteppedCore):
 
     def _core(self, job: StageJob) -> _Core:
         try:
-            stage, digest, document = (job.options[name] for name in ("stage", "config-digest", "config"))
+            stage, digest, document = (job.options[name] for name in (STAGE, CONFIG_DIGEST, CONFIG))
             make = _MAKERS[stage]
         except KeyError:
             raise TarnhelmError(STAGE_CONFIG) from None

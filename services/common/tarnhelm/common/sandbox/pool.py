@@ -156,8 +156,11 @@ class WorkerPool:
 
     @property
     def serving(self) -> bool:
-        """Whether a worker is there to take a job; may be asked from any thread."""
-        return self._broken is None and any(worker.ready for worker in tuple(self._workers))
+        """Whether workers start: one has, and none failed for good since. One that dies is replaced, and counts.
+
+        May be asked from any thread.
+        """
+        return self._broken is None and self.confinement != ""
 
     def pids(self) -> tuple[int, ...]:
         """Process ids of the workers that live now."""

@@ -17,7 +17,7 @@ from tarnhelm.common.assign import AssignReply, AssignRequest
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, GIB, Limits
 from tarnhelm.common.sandbox import PoolSettings, WorkerPool
-from tarnhelm.common.stage import StageJob, StageOutcome, Status, outcome_of
+from tarnhelm.common.stage import CONFIG, CONFIG_DIGEST, STAGE, StageJob, StageOutcome, Status, outcome_of
 from tarnhelm.common.stage_service.convert import result_message
 from tarnhelm.common.stage_service.receive import CHUNK_BYTES, Announced, HeaderReader, receive
 from tarnhelm.common.stage_service.scratch import Scratch
@@ -28,14 +28,8 @@ if TYPE_CHECKING:
 
     from tarnhelm.common.assign_client import AssignChannel
 
-__all__ = ["CONFIG", "CONFIG_DIGEST", "STAGE", "Bounds", "StageService", "WorkerPlan"]
+__all__ = ["Bounds", "StageService", "WorkerPlan"]
 
-CONFIG: Final = "config"
-"""Option of a job: the JSON that came with it."""
-CONFIG_DIGEST: Final = "config-digest"
-"""Option of a job: sha256 (hex) of that JSON, under which a worker keeps what it made of it."""
-STAGE: Final = "stage"
-"""Option of a job: which step is wanted."""
 _ACCEPTED: Final = stage_pb2.ProcessResponse(accepted=stage_pb2.JobAccepted())
 _RETRY_SECONDS: Final = 5.0
 

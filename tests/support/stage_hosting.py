@@ -1,0 +1,88 @@
+"""A stage's service inside the test's process: its own loop in a thread, its workers as real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from tarnhelm.common import serve
+from tarnhelm.common.events import EventLog
+from tarnhelm.common.stage_service.server import Settings, stage_service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tarnhelm.common.assign import AssignReply, AssignRequest
+
+
+class Assigning:
+    """Stands where the service's channel to the assigner stands; answers from this process.
+
+    ``hold`` keeps questions unanswered until it is set; ``asked`` counts them.
+    """
+
+    def __init__(self, answer: Callable[[AssignRequest], AssignReply]) -> None:
+        self.answer = answer
+        self.tickets: list[bytes] = []
+        self.held: list[tuple[Future[Any], Any]] = []
+        self.holding = False
+
+    def begin(self, ticket: bytes, request: AssignRequest) -> Future[AssignReply]:
+        self.tickets.append(ticket)
+        reply: Future[AssignReply] = Future()
+        if self.holding:
+            self.held.append((reply, request))
+        else:
+            self._answer(reply, request)
+        return reply
+
+    def let_go(self) -> None:
+        self.holding = False
+        for reply, request in self.held:
+            self._answer(reply, request)
+        self.held.clear()
+
+    def _answer(self, reply: Future[AssignReply], request: AssignRequest) -> None:
+        try:
+            reply.set_result(self.answer(request))
+        except Exception as error:  # noqa: BLE001 - as the channel does
+            reply.set_exception(error)
+
+    def close(self) -> None:
+        self.let_go()
+
+
+class Hosted:
+    """A running server; ``service`` is the servicer, ``metrics`` what it tells."""
+
+    def __init__(self, settings: Settings, assign: Any = None, **serving: Any) -> None:
+        self.metrics = serve.CallMetrics()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="hosted")
+        self._thread.start()
+        made, self.service = stage_service(settings, self.metrics, EventLog(None, lambda: 0.0), assign)
+        options = {"listen": "127.0.0.1:0", "drain_seconds": 0.0, "grace_seconds": 20.0} | serving
+        self.running = self.do(serve.start(serve.ServerSettings(**options), made, metrics=self.metrics))
+
+    @property
+    def target(self) -> str:
+        return f"127.0.0.1:{self.running.port}"
+
+    def do(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+    def drain(self) -> Any:
+        """Begin to drain; the future ends when all is over."""
+        return asyncio.run_coroutine_threadsafe(self.running.drain(), self._loop)
+
+    def stop(self) -> None:
+        self.drain().result(120)
+        self.end()
+
+    def end(self) -> None:
+        """End the loop of a server that is drained."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(30)
+        self._loop.close()
