@@ -42,6 +42,7 @@ class GatewayKeys:
         self._place_key = self._derive(secret, b"place digest")
         self._uid_key = self._derive(secret, b"instance uid")
         self._volume_key = self._derive(secret, b"volume")
+        self._tombstone_key = self._derive(secret, b"tombstone")
         self._locators = AESGCM(self._derive(secret, b"locator"))
 
     @classmethod
@@ -85,6 +86,17 @@ class GatewayKeys:
         """Name under which a folder is remembered, 32 hex digits."""
         message = os.fsencode(path.resolve())
         return hmac.digest(self._place_key, message, hashlib.sha256).hex()[:32]
+
+    def tombstones(self, project: str, patient_id: str, study: str) -> tuple[bytes, ...]:
+        """Digests under which the withdrawal of a surrogate Patient ID and of a surrogate study are remembered."""
+        named = ((b"patient", patient_id), (b"study", study))
+        return tuple(
+            hmac.digest(
+                self._tombstone_key, project.encode() + b"\x00" + kind + b"\x00" + name.encode(), hashlib.sha256
+            )
+            for kind, name in named
+            if name
+        )
 
     def seal_place(self, path: str, member: str, owner: str) -> bytes:
         """Encrypt a place; it opens only for the object ``owner``."""

@@ -21,7 +21,7 @@ class TopicDestinationSettings:
         Objects up to this size travel on the topic; larger ones are put into ``export_folder``. Without one, all
         travel on the topic.
     export_folder
-        Folder that consumers can reach; made if it is missing. Files are named by their sha256.
+        Folder that consumers can reach; made if it is missing. Files have their surrogate paths below it.
     export_prefix
         How consumers name that folder, ``file:///mnt/clean/`` or ``https://files.example/clean/``; ends with a slash.
     export_seconds
