@@ -9,16 +9,19 @@ import typer
 
 from tarnhelm.cli import (
     clean_command,
+    config_commands,
     inspect_commands,
     project_commands,
     quarantine_commands,
     report_commands,
+    send_command,
     site_commands,
     topic_commands,
 )
 from tarnhelm.cli.argv import understood
 from tarnhelm.cli.console import exit_code_of, show_error
 from tarnhelm.cli.services import Services, TarnhelmServices
+from tarnhelm.cli.up import command as up_command
 from tarnhelm.common.errors import TarnhelmError
 
 if TYPE_CHECKING:
@@ -60,6 +63,9 @@ def build() -> typer.Typer:
     project_commands.register(app)
     site_commands.register(app)
     topic_commands.register(app)
+    config_commands.register(app)
+    up_command.register(app)
+    send_command.register(app)
     return app
 
 
