@@ -75,7 +75,7 @@ class SqlDeliveries:
 
     def claim(self, destination: str, now: float, lease_seconds: float, most: int) -> Sequence[DeliveryRecord]:
         """Take what is due, the longest due first."""
-        values = (now + lease_seconds, destination, destination, now, most)
+        values = (destination, now, most, now + lease_seconds, destination)
         rows = self._transact(lambda transaction: transaction.rows(sql.CLAIM.format(lock=self._lock_rows), values))
         return [_record_of(row) for row in rows]
 

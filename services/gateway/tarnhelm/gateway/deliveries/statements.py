@@ -54,10 +54,12 @@ PLAN: Final = (
     " WHERE deliveries.sha256 <> excluded.sha256"
 )
 CLAIM: Final = (
-    "UPDATE deliveries SET attempts=attempts+1, due=? WHERE state='due' AND destination=? AND object_id IN"  # noqa: S608
-    " (SELECT object_id FROM deliveries WHERE state='due' AND destination=? AND due<=? ORDER BY due LIMIT ?{lock})"
-    f" RETURNING {COLUMNS}"
+    "WITH chosen AS MATERIALIZED (SELECT object_id FROM deliveries WHERE state='due' AND destination=? AND due<=?"  # noqa: S608
+    " ORDER BY due LIMIT ?{lock})"
+    " UPDATE deliveries SET attempts=attempts+1, due=? WHERE state='due' AND destination=?"
+    f" AND object_id IN (SELECT object_id FROM chosen) RETURNING {COLUMNS}"
 )
+"""Materialised: else the choice may be made anew for each row, and more rows be taken than were asked for."""
 DELIVERED: Final = (
     "UPDATE deliveries SET state='delivered', code='' WHERE object_id=? AND destination=? AND sha256=?"
     " AND state <> 'delivered'"
