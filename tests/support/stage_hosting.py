@@ -50,9 +50,6 @@ class Assigning:
         except Exception as error:  # noqa: BLE001 - as the channel does
             reply.set_exception(error)
 
-    def close(self) -> None:
-        self.let_go()
-
 
 class Hosted:
     """A running server; ``service`` is the servicer, ``metrics`` what it tells."""
@@ -62,9 +59,13 @@ class Hosted:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="hosted")
         self._thread.start()
-        made, self.service = stage_service(settings, self.metrics, EventLog(None, lambda: 0.0), assign)
         options = {"listen": "127.0.0.1:0", "drain_seconds": 0.0, "grace_seconds": 20.0} | serving
-        self.running = self.do(serve.start(serve.ServerSettings(**options), made, metrics=self.metrics))
+        self.running = self.do(self._start(settings, assign, serve.ServerSettings(**options)))
+
+    async def _start(self, settings: Settings, assign: Any, served: serve.ServerSettings) -> Any:
+        ask = assign.begin if assign is not None else None
+        made, self.service = stage_service(settings, self.metrics, EventLog(None, lambda: 0.0), ask)
+        return await serve.start(served, made, metrics=self.metrics)
 
     @property
     def target(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,7 @@ from tarnhelm.common.errors import ASSIGN_REQUEST, ASSIGNER_AWAY, CATALOGUE, Tar
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["AssignChannel", "RemoteAssigner", "channel_to", "query_bytes"]
+__all__ = ["AssignCalls", "AssignChannel", "RemoteAssigner", "channel_to", "query_bytes"]
 
 _KINDS: Final = {
     ValueKind.ID_NUMERICAL: pb.VALUE_QUESTION_KIND_ID_NUMERICAL,
@@ -26,6 +27,12 @@ _KINDS: Final = {
 
 
 _LARGEST_QUERY: Final = 5 << 20
+_OPTIONS: Final = (
+    ("grpc.lb_policy_name", "round_robin"),
+    ("grpc.max_receive_message_length", 6 << 20),
+    ("grpc.enable_http_proxy", 0),  # questions name patients: they go to the assigner and nowhere else
+    ("grpc.max_reconnect_backoff_ms", 5000),
+)
 
 
 def channel_to(
@@ -40,20 +47,20 @@ def channel_to(
     ca_file, certificate_file, key_file
         PEM; without an authority the channel is not encrypted, which a server allows on one machine only.
     """
-    options = (
-        ("grpc.lb_policy_name", "round_robin"),
-        ("grpc.max_receive_message_length", 6 << 20),
-        ("grpc.enable_http_proxy", 0),  # questions name patients: they go to the assigner and nowhere else
-        ("grpc.max_reconnect_backoff_ms", 5000),
-    )
+    credentials = _credentials(ca_file, certificate_file, key_file)
+    if credentials is None:
+        return grpc.insecure_channel(target, _OPTIONS)
+    return grpc.secure_channel(target, credentials, _OPTIONS)
+
+
+def _credentials(ca_file: Path | None, certificate_file: Path | None, key_file: Path | None) -> Any:
     if ca_file is None:
-        return grpc.insecure_channel(target, options)
-    credentials = grpc.ssl_channel_credentials(
+        return None
+    return grpc.ssl_channel_credentials(
         ca_file.read_bytes(),
         key_file.read_bytes() if key_file else None,
         certificate_file.read_bytes() if certificate_file else None,
     )
-    return grpc.secure_channel(target, credentials, options)
 
 
 class AssignChannel:
@@ -92,38 +99,66 @@ class AssignChannel:
             raise _error_of(error) from None
         return _reply_of(request, answer)
 
-    def begin(self, ticket: bytes, request: AssignRequest) -> Future[AssignReply]:
-        """Ask for one object and do not wait: the future ends like :meth:`ask`, in a thread of the channel.
-
-        Raises
-        ------
-        TarnhelmError
-            ``LNK-044`` for a question that is too large.
-        """
-        query = _query_of(request)
-        reply: Future[AssignReply] = Future()
-
-        def answered(call: Any) -> None:
-            try:
-                reply.set_result(_reply_of(request, call.result()))
-            except grpc.RpcError as error:
-                reply.set_exception(_error_of(error))
-            except TarnhelmError as error:
-                reply.set_exception(error)
-            except (grpc.FutureCancelledError, ValueError):  # the channel was closed, or these are no texts
-                reply.set_exception(TarnhelmError(ASSIGNER_AWAY))
-
-        try:
-            self._call.future(pb.AssignRequest(ticket=ticket, query=query), timeout=self._timeout).add_done_callback(
-                answered
-            )
-        except ValueError:  # the channel is closed
-            raise TarnhelmError(ASSIGNER_AWAY) from None
-        return reply
-
     def close(self) -> None:
         """Close the channel."""
         self._channel.close()
+
+
+class AssignCalls:
+    """Questions of many objects at once, in an event loop; made and used in that loop's thread.
+
+    Parameters
+    ----------
+    target, ca_file, certificate_file, key_file
+        As in :func:`channel_to`.
+    timeout_seconds
+        Of one call.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        ca_file: Path | None = None,
+        certificate_file: Path | None = None,
+        key_file: Path | None = None,
+        timeout_seconds: float = 20.0,
+    ) -> None:
+        credentials = _credentials(ca_file, certificate_file, key_file)
+        self._channel = (
+            grpc.aio.insecure_channel(target, _OPTIONS)
+            if credentials is None
+            else grpc.aio.secure_channel(target, credentials, _OPTIONS)
+        )
+        self._call = linkage_pb2_grpc.AssignServiceStub(self._channel).Assign
+        self._timeout = timeout_seconds
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, ticket: bytes, request: AssignRequest) -> Future[AssignReply]:
+        """Ask for one object and do not wait; the future ends like :meth:`AssignChannel.ask`, in the loop's thread."""
+        reply: Future[AssignReply] = Future()
+        task = asyncio.get_running_loop().create_task(self._ask(ticket, request, reply))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return reply
+
+    async def _ask(self, ticket: bytes, request: AssignRequest, reply: Future[AssignReply]) -> None:
+        try:
+            query = _query_of(request)
+            answer = await self._call(pb.AssignRequest(ticket=ticket, query=query), timeout=self._timeout)
+            reply.set_result(_reply_of(request, answer))
+        except grpc.RpcError as error:
+            reply.set_exception(_error_of(error))
+        except TarnhelmError as error:
+            reply.set_exception(error)
+        except BaseException:
+            reply.set_exception(TarnhelmError(ASSIGNER_AWAY))
+            raise
+
+    async def close(self) -> None:
+        """End what is asked and close the channel."""
+        await self._channel.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 @dataclass(frozen=True, slots=True)

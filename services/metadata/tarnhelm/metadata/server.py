@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common import serve
-from tarnhelm.common.assign_client import AssignChannel, channel_to
+from tarnhelm.common.assign_client import AssignCalls
 from tarnhelm.common.stage_service import server as stages
 from tarnhelm.metadata.worker import FACTORY, STAGES
 
@@ -60,12 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         served = serve.settings_from(given, stages.NAME)
         settings = stages.settings_from(given, _NAME, FACTORY, STAGES)
-        channel = channel_to(
-            given.assign,
-            ca_file=given.assign_ca_file,
-            certificate_file=given.assign_certificate_file,
-            key_file=given.assign_key_file,
-        )
     except ValueError as error:
         parser.error(str(error))
     except OSError:
@@ -73,18 +67,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _keep_memory_here()
     plan = replace(settings.plan, config=settings.plan.limits)
     try:
-        assign = AssignChannel(channel, timeout_seconds=given.assign_seconds)
-        serve.run(_serve(served, replace(settings, plan=plan), assign))
+        serve.run(_serve(served, replace(settings, plan=plan), given))
     except OSError:
         print("metadata: a certificate, folder or address cannot be used", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 
 
-async def _serve(served: serve.ServerSettings, settings: stages.Settings, assign: AssignChannel) -> None:
+async def _serve(served: serve.ServerSettings, settings: stages.Settings, given: argparse.Namespace) -> None:
     metrics = serve.CallMetrics()
-    service, _ = stages.stage_service(settings, metrics, assign=assign)
-    await serve.serve(served, service, started=_started, metrics=metrics)
+    assign = AssignCalls(
+        given.assign,
+        ca_file=given.assign_ca_file,
+        certificate_file=given.assign_certificate_file,
+        key_file=given.assign_key_file,
+        timeout_seconds=given.assign_seconds,
+    )
+    try:
+        service, _ = stages.stage_service(settings, metrics, assign=assign.begin)
+        await serve.serve(served, service, started=_started, metrics=metrics)
+    finally:
+        await assign.close()
 
 
 def _started(running: serve.Running) -> None:

@@ -1,8 +1,9 @@
 """One event loop for everything that a parent waits for.
 
 The pump drives it from its own thread (:meth:`Dispatcher.run_once`): then pools, upcalls and state need no
-lock and no thread hands work to another, which in CPython costs more than the work itself. A server drives
-it from a thread of its own (:meth:`Dispatcher.start`).
+lock and no thread hands work to another, which in CPython costs more than the work itself. For the same reason a
+server lets its event loop drive it (:meth:`Dispatcher.attach`); whoever has neither gives it a thread of its own
+(:meth:`Dispatcher.start`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
 __all__ = ["Dispatcher"]
@@ -41,6 +43,8 @@ class Dispatcher:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._owner: int | None = None
+        self._host: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, fd: int, handler: Callable[[int], None]) -> None:
         """Call ``handler(events)`` whenever ``fd`` can be read or has hung up."""
@@ -68,7 +72,7 @@ class Dispatcher:
     def post(self, call: Callable[[], None]) -> None:
         """Run ``call`` in the loop's thread, soon; safe from every thread and from a signal handler."""
         self._posted.append(call)
-        if self._owner != threading.get_ident():
+        if self._owner != threading.get_ident() or (self._host is not None and len(self._posted) == 1):
             os.eventfd_write(self._wake, 1)
 
     def run_once(self, timeout_seconds: float = TICK_SECONDS) -> None:
@@ -97,9 +101,25 @@ class Dispatcher:
             self._thread = threading.Thread(target=self._drive, name=name, daemon=True)
             self._thread.start()
 
+    def attach(self, host: asyncio.AbstractEventLoop) -> None:
+        """Let an event loop drive this one; call it, and :meth:`stop` later, in that loop's thread."""
+        self._host = host
+        host.add_reader(self._epoll.fileno(), self.run_once, 0.0)
+        self._beat()
+
+    def _beat(self) -> None:
+        if self._host is not None:
+            self._timer = self._host.call_later(TICK_SECONDS, self._beat)
+            self.run_once(0.0)
+
     def stop(self) -> None:
         """Stop the thread, if there is one, and close the descriptors."""
         self._stopping = True
+        if self._host is not None and self._wake >= 0:
+            self._host.remove_reader(self._epoll.fileno())
+            if self._timer is not None:
+                self._timer.cancel()
+            self._host = None
         if self._thread is not None and self._thread is not threading.current_thread():
             self.post(lambda: None)
             self._thread.join()

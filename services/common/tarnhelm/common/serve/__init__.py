@@ -2,12 +2,13 @@
 
 from tarnhelm.common.serve.errors import Faults, status_of
 from tarnhelm.common.serve.lifecycle import Running, Service, run, serve, start
-from tarnhelm.common.serve.metrics import CallMetrics
+from tarnhelm.common.serve.metrics import CallMetrics, MetricsServer
 from tarnhelm.common.serve.settings import ServerSettings, add_arguments, is_loopback, settings_from
 
 __all__ = [
     "CallMetrics",
     "Faults",
+    "MetricsServer",
     "Running",
     "ServerSettings",
     "Service",

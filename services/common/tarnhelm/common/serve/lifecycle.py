@@ -13,6 +13,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tarnhelm.common.serve.errors import Faults, Guard
+from tarnhelm.common.serve.heap import keep_freed_memory
 from tarnhelm.common.serve.metrics import CallMetrics, MetricsServer
 from tarnhelm.common.serve.settings import ServerSettings
 
@@ -115,7 +116,9 @@ async def start(settings: ServerSettings, *services: Service, metrics: CallMetri
             _reflect(server, services)
         credentials = _credentials(settings)
         port = _listen(server, settings.listen, credentials)
-        exposed = MetricsServer(settings.metrics_listen, metrics) if metrics and settings.metrics_listen else None
+        exposed = (
+            MetricsServer(settings.metrics_listen, metrics.registry) if metrics and settings.metrics_listen else None
+        )
         await server.start()
     except BaseException:
         for service in services:
@@ -176,6 +179,7 @@ async def serve(
 
 def run(server: Coroutine[Any, Any, None]) -> None:
     """Run a server to its end, in the fastest event loop that is installed."""
+    keep_freed_memory()
     try:
         import uvloop  # noqa: PLC0415 - optional
     except ImportError:

@@ -18,15 +18,18 @@ _BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
 class CallMetrics:
     """Counts calls, in a registry to which services add their own.
 
-    Attributes
+    Parameters
     ----------
     registry
-        Holds these metrics, and memory, CPU time and open files of the process.
+        Of a process that tells more than its calls; None: one of their own, with memory, CPU time and open files of
+        the process.
     """
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        if registry is None:
+            registry = CollectorRegistry()
+            ProcessCollector(registry=registry)
+        self.registry = registry
         self._calls = Counter("tarnhelm_calls", "Calls by how they ended.", ("method", "code"), registry=self.registry)
         self._seconds = Histogram(
             "tarnhelm_call_seconds", "How long calls took.", ("method",), buckets=_BUCKETS, registry=self.registry
@@ -54,7 +57,7 @@ class MetricsServer:
     ----------
     listen
         ``host:port``; port 0 takes a free one.
-    metrics
+    registry
         What is told.
 
     Raises
@@ -63,9 +66,9 @@ class MetricsServer:
         The address cannot be taken.
     """
 
-    def __init__(self, listen: str, metrics: CallMetrics) -> None:
+    def __init__(self, listen: str, registry: CollectorRegistry) -> None:
         host, _, port = listen.rpartition(":")
-        self._server, self._thread = start_http_server(int(port), host.strip("[]"), registry=metrics.registry)
+        self._server, self._thread = start_http_server(int(port), host.strip("[]"), registry=registry)
         self.port = int(self._server.server_port)
 
     def close(self) -> None:

@@ -18,12 +18,11 @@ from tarnhelm.common.events import STAGE_ENDED, EventLog
 from tarnhelm.common.limits import GIB
 from tarnhelm.common.stage import StageOutcome, Status
 from tarnhelm.common.stage_service.scratch import Scratch
-from tarnhelm.common.stage_service.service import Bounds, StageService, WorkerPlan
+from tarnhelm.common.stage_service.service import Ask, Bounds, StageService, WorkerPlan
 
 if TYPE_CHECKING:
     import argparse
 
-    from tarnhelm.common.assign_client import AssignChannel
     from tarnhelm.common.stage_service.receive import Announced
 
 __all__ = ["NAME", "Settings", "add_arguments", "settings_from", "stage_service"]
@@ -105,9 +104,9 @@ class _Ended:
 
 
 def stage_service(
-    settings: Settings, metrics: serve.CallMetrics, events: EventLog | None = None, assign: AssignChannel | None = None
+    settings: Settings, metrics: serve.CallMetrics, events: EventLog | None = None, assign: Ask | None = None
 ) -> tuple[serve.Service, StageService]:
-    """Make the service of a stage; closing it closes its workers, its scratch folder and the assigner's channel.
+    """Make the service of a stage in the running event loop; closing it closes its workers and its scratch folder.
 
     Raises
     ------

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -16,20 +18,20 @@ from tarnhelm.common import errors
 from tarnhelm.common.assign import AssignReply, AssignRequest
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, GIB, Limits
-from tarnhelm.common.sandbox import PoolSettings, WorkerPool
+from tarnhelm.common.sandbox import Dispatcher, PoolSettings, WorkerPool
 from tarnhelm.common.stage import CONFIG, CONFIG_DIGEST, STAGE, StageJob, StageOutcome, Status, outcome_of
 from tarnhelm.common.stage_service.convert import result_message
 from tarnhelm.common.stage_service.receive import CHUNK_BYTES, Announced, HeaderReader, receive
 from tarnhelm.common.stage_service.scratch import Scratch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tarnhelm.common.assign_client import AssignChannel
+__all__ = ["Ask", "Bounds", "StageService", "WorkerPlan"]
 
-__all__ = ["Bounds", "StageService", "WorkerPlan"]
-
+Ask = Callable[[bytes, AssignRequest], Future[AssignReply]]
+"""Puts the question of the object that a ticket admits; never blocks."""
 _ACCEPTED: Final = stage_pb2.ProcessResponse(accepted=stage_pb2.JobAccepted())
 _RETRY_SECONDS: Final = 5.0
 
@@ -84,6 +86,8 @@ class _Call:
 class StageService(stage_pb2_grpc.StageServiceServicer):
     """Serves a :class:`~tarnhelm.common.sandbox.WorkerPool` over gRPC.
 
+    Made in the event loop that serves it, which also drives the pool: no thread hands work to another.
+
     Workers hold no key and reach nobody. What a worker asks the assigner goes out from here with the ticket of its
     object, all questions of all workers at once, and only while the caller still waits for the object.
 
@@ -92,7 +96,7 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
     scratch
         Where objects lie while they are in hand.
     assign
-        The assigner; None for stages that ask for nothing.
+        Puts a question with the ticket of its object; None for stages that ask for nothing.
     ended
         Told of each outcome.
     """
@@ -102,7 +106,7 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
         plan: WorkerPlan,
         scratch: Scratch,
         bounds: Bounds,
-        assign: AssignChannel | None = None,
+        assign: Ask | None = None,
         ended: Callable[[Announced, StageOutcome], None] = lambda _announced, _outcome: None,
     ) -> None:
         self._headers = HeaderReader(plan.stages, plan.limits)
@@ -112,6 +116,10 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
         self._ended = ended
         self._calls: dict[Path, _Call] = {}
         self._bytes = 0
+        self._loop = asyncio.get_running_loop()
+        self._owner = threading.get_ident()
+        self._dispatcher = Dispatcher()
+        self._dispatcher.attach(self._loop)
         self._pool = WorkerPool(
             PoolSettings(
                 plan.factory, plan.config, StageOutcome, AssignRequest, plan.workers, plan.limits,
@@ -120,6 +128,7 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
             upcall=self._ask,
             failed=_failed,
             again=_start_clean,
+            dispatcher=self._dispatcher,
         )  # fmt: skip
 
     @property
@@ -142,10 +151,24 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
         return self._pool.serving
 
     def close(self) -> None:
-        """Let the workers finish, stop them, remove the scratch folder."""
-        self._pool.close()
-        if self._assign is not None:
-            self._assign.close()
+        """Stop the workers and remove the scratch folder; what no caller waits for is not finished."""
+        if threading.get_ident() == self._owner:
+            self._end()
+            return
+        ended = threading.Event()
+
+        def end() -> None:
+            try:
+                self._end()
+            finally:
+                ended.set()
+
+        self._loop.call_soon_threadsafe(end)
+        ended.wait()
+
+    def _end(self) -> None:
+        self._pool.close(drain=False)
+        self._dispatcher.stop()
         self._scratch.close()
 
     async def Process(  # noqa: N802
@@ -180,7 +203,7 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
                 await receive(announced, request_iterator, source)
             began = time.perf_counter()
             work = self._pool.submit(_job(announced, source, target), announced.size, seconds=announced.seconds)
-            outcome = await asyncio.wrap_future(work)
+            outcome = await _result(work)
             outcome = replace(
                 outcome,
                 source_sha256=announced.sha256,
@@ -196,10 +219,11 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
             if work is None or work.done():
                 release()
             else:  # a worker still reads and writes; what it asks is no longer answered
-                work.add_done_callback(_soon(release))
+                work.cancel()
+                work.add_done_callback(lambda _done: release())
 
     def _ask(self, job: StageJob, request: AssignRequest) -> Future[AssignReply]:
-        """Put a worker's question, in the pool's thread."""
+        """Put a worker's question."""
         call = self._calls.get(job.target)
         if call is None or call.gone:
             raise TarnhelmError(errors.STAGE_LOST)
@@ -208,7 +232,7 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
         if call.asked is not None and call.asked != request:
             raise TarnhelmError(errors.ASSIGN_TWICE)
         call.asked = request
-        return self._assign.begin(call.ticket, request)
+        return self._assign(call.ticket, request)
 
 
 def _job(announced: Announced, source: Path, target: Path) -> StageJob:
@@ -227,6 +251,14 @@ def _job(announced: Announced, source: Path, target: Path) -> StageJob:
     )
 
 
+async def _result(work: Future[StageOutcome]) -> StageOutcome:
+    """Wait for a job; its future ends in this thread, where the event loop drives the pool."""
+    waiting = asyncio.get_running_loop().create_future()
+    work.add_done_callback(lambda _done: None if waiting.done() else waiting.set_result(None))
+    await waiting
+    return work.result()
+
+
 async def _send(part: int, path: Path, context: Any) -> None:
     """Send a result in chunks; its name is gone before the first one."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -237,17 +269,6 @@ async def _send(part: int, path: Path, context: Any) -> None:
             await context.write(stage_pb2.ProcessResponse(chunk=chunk))
     finally:
         os.close(descriptor)
-
-
-def _soon(release: Callable[[], None]) -> Callable[[Any], None]:
-    """Give what runs ``release`` in the event loop of now."""
-    loop = asyncio.get_running_loop()
-
-    def call(_done: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended: the folder goes as a whole
-            loop.call_soon_threadsafe(release)
-
-    return call
 
 
 def _failed(job: StageJob, error: TarnhelmError) -> StageOutcome:
