@@ -90,6 +90,10 @@ class Services(Protocol):
         """Make a key pair for one run."""
         ...
 
+    def config_text(self, prepared: Prepared) -> str:
+        """Write what the metadata service is configured with as JSON."""
+        ...
+
     def explain(self, path: Path, recipe: Recipe, limits: Limits) -> Sequence[tuple[str, ...]]:
         """Rows for one file: path, name, VR, action, source, reason, and the rules that were overruled."""
         ...
@@ -144,6 +148,12 @@ class TarnhelmServices:
         raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
         public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
         return WitnessParts((json.dumps(dict(prepared.policy)), raw, limits), self.verifier(public), public)
+
+    def config_text(self, prepared: Prepared) -> str:
+        """Write the metadata core's configuration as JSON."""
+        from tarnhelm.metadata.core.config_json import config_json  # noqa: PLC0415
+
+        return config_json(prepared.config)
 
     def verifier(self, public_key: str) -> Callable[[SignedVerdict], bool]:
         """Give the check of verdicts; a key that is none fits no verdict."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["GROUP", "TOPIC", "ReleaseRole"]
 
 TOPIC: Final = "objects.release"
-GROUP: Final = "release"
+GROUP: Final = "tarnhelm-release"
 _DEAD_LETTERS: Final = "dead-letter"
 _POLL_SECONDS: Final = 0.5
 _TROUBLE_SECONDS: Final = 1.0
