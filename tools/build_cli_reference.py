@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from typer.main import get_command
 
 from tarnhelm.cli.main import build
+from tarnhelm.reveal.steward.tool.main import build as build_steward
 from tarnhelm.reveal.tool.main import build as build_reveal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGES = Path(__file__).resolve().parent.parent / "docs/reference"
+_PROGRAMS = ("tarnhelm ", "tarnhelm-reveal ", "tarnhelm-steward ")
 
 HEAD = """# Commands
 
@@ -57,6 +59,24 @@ read from files and terminals, never from arguments or the environment. `TARNHEL
 | 130 | interrupted |
 
 """
+STEWARD_HEAD = """# Commands of the steward
+
+Made by `tools/build_cli_reference.py` from what `tarnhelm-steward COMMAND --help` says; `make check` compares the two.
+
+The command is part of the distribution `tarnhelm-reveal`. Results go to stdout, everything else to stderr. Patient IDs are
+read from files, secrets from files and terminals, never from arguments or the environment. `TARNHELM_STATE` names the private
+state directory; a `steward.toml` in it names a vault server and a database.
+
+| Exit code | Meaning |
+|---|---|
+| 0 | done |
+| 1 | refused: not approved, carried out already, not allowed |
+| 2 | usage or configuration |
+| 3 | something was tampered with |
+| 4 | a dependency is down |
+| 130 | interrupted |
+
+"""
 
 
 def main() -> int:
@@ -64,6 +84,7 @@ def main() -> int:
     made = {
         "commands.md": HEAD + "\n".join(_sections("tarnhelm", get_command(build()))),
         "reveal-commands.md": REVEAL_HEAD + "\n".join(_sections("tarnhelm-reveal", get_command(build_reveal()))),
+        "steward-commands.md": STEWARD_HEAD + "\n".join(_sections("tarnhelm-steward", get_command(build_steward()))),
     }
     stale = []
     for name, text in made.items():
@@ -94,11 +115,12 @@ def _sections(name: str, command: Any) -> Iterator[str]:
 
 
 def _prose(text: str) -> Iterator[str]:
-    """Turn the help's paragraphs into Markdown: indented blocks become code."""
+    """Turn the help's paragraphs into Markdown: indented blocks, and lines that are commands, become code."""
     for raw in re.split(r"\n[ \t]*\n", text.strip("\n")):
         block = re.sub(r"\[/?bold\]", "**", raw)
-        if all(line.startswith("    ") for line in block.splitlines()):
-            lines = "\n".join(line[4:].rstrip() for line in block.splitlines())
+        is_code = all(line.startswith(("    ", *_PROGRAMS)) for line in block.splitlines())
+        if is_code:
+            lines = "\n".join(line.removeprefix("    ").rstrip() for line in block.splitlines())
             yield f"```text\n{lines}\n```\n"
         else:
             yield " ".join(line.strip() for line in block.splitlines()) + "\n"

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
@@ -23,7 +25,7 @@ __all__ = ["register"]
 _HELP = """Papers: certificates, corrections and orders, each signed by this steward's audit writer.
 
     tarnhelm-steward certificate check 3f9a0c.certificate.json
-    tarnhelm-steward certificate key
+    tarnhelm-steward certificate key > steward.pem
 """
 
 
@@ -50,15 +52,16 @@ def check(paper: Annotated[Path, typer.Argument(metavar="FILE.json")]) -> None:
 
 @reports_errors
 def key() -> None:
-    """Print the public key by which the gateway checks orders (Ed25519, hex).
+    """Print the public key by which the gateway checks orders (Ed25519, PEM).
 
     [bold]Example[/bold]
 
-        tarnhelm-steward certificate key
+        tarnhelm-steward certificate key > steward.pem
     """
     local = here()
-    settings = local.settings()
-    out().print(local.people().load().writers()[settings.writer].hex(), soft_wrap=True)
+    raw = local.people().load().writers()[local.settings().writer]
+    pem = Ed25519PublicKey.from_public_bytes(raw).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    out().print(pem.decode("ascii").strip(), markup=False, soft_wrap=True)
 
 
 def _checked(content: bytes, writers: Mapping[str, bytes]) -> dict[str, object]:
