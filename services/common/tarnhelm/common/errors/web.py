@@ -139,3 +139,4 @@ PAGE_UNKNOWN = error_code("WEB-028", USAGE, "There is no such page.", "Go back t
 PROPOSED_ALREADY = error_code(
     "WEB-029", USAGE, "Somebody has proposed to accept this object already.", "Confirm it, if you are another person."
 )
+PASSWORDS_DIFFER = error_code("WEB-030", USAGE, "The two passwords differ.", "Write the same one into both fields.")

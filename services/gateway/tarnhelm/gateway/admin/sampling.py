@@ -107,18 +107,15 @@ class Sampler:
         self._samples: deque[Sample] = deque(maxlen=_SAMPLES)
         self._before: tuple[float, int, int, int] | None = None
         self._status = Status(0.0)
-        self._measured = threading.Condition()
 
     @property
     def status(self) -> Status:
         """The last measurement."""
         return self._status
 
-    def wait(self, after: float, timeout_seconds: float) -> Status:
-        """Return the first measurement after a moment, or the last one when the time is over."""
-        with self._measured:
-            self._measured.wait_for(lambda: self._status.measured > after, timeout_seconds)
-            return self._status
+    def remember(self, sample: Sample) -> None:
+        """Put a point of an earlier time into the charts."""
+        self._samples.append(sample)
 
     def measure(self) -> Status:
         """Measure now; raises TarnhelmError where the state or the board cannot be read."""
@@ -135,9 +132,7 @@ class Sampler:
         if broker:
             alarms = (Alarm("broker", broker), *alarms)
         status = Status(now, tallies, lags, parts, tuple(self._samples), alarms, self._seconds)
-        with self._measured:
-            self._status = status
-            self._measured.notify_all()
+        self._status = status
         return status
 
     def run(self, stop: threading.Event) -> None:
