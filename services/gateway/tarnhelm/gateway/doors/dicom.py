@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 import time
+from contextlib import suppress
 
 from tarnhelm.common import errors, events
 from tarnhelm.common.errors import TarnhelmError
@@ -113,8 +114,10 @@ class DicomDoor:
         self._stop.set()
         if self._acceptor is None:
             return
-        self._acceptor.join()
         if self._listener is not None:
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
+            self._acceptor.join()
             self._listener.close()
         deadline = time.monotonic() + self.settings.drain_seconds
         for at_once in (False, True):

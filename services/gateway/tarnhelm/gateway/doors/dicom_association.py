@@ -61,7 +61,7 @@ from tarnhelm.gateway.intake import Admitter
 
 __all__ = ["Association", "Host"]
 
-_LAST_WORDS_SECONDS: Final = 5.0
+_LAST_WORDS_SECONDS: Final = 2.0
 """How long the other side may take to close after a rejection, a release or an abort."""
 
 

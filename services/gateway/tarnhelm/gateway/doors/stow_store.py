@@ -149,6 +149,8 @@ class StoreRequest:
         return Stored(receipt.reception, head, size=size)
 
     def _look(self, head: FileHead, start: bytearray) -> Stored | None:
+        if len(start) > self._settings.max_part_bytes:
+            return _failed(head, Status.CANNOT_UNDERSTAND, errors.TOO_LARGE.code)
         data_set = start[head.data_offset :]
         if not data_set:
             return _failed(head, Status.CANNOT_UNDERSTAND, errors.NO_OBJECT.code)
