@@ -102,6 +102,14 @@ bench-blobs: $(STAMP) ## What the blob stores cost beside a plain file copy: MB/
 bench-broker: $(STAMP) ## Messages per second and latency of the embedded broker and of Apache Kafka
 	$(BIN)/python -m tests.bench.broker
 
+.PHONY: bench-pipeline
+bench-pipeline: $(STAMP) ## From the DICOM door to the released file: objects/s, latency, CPU-ms by process (needs dcmtk)
+	$(BIN)/python -m tests.bench.pipeline --write
+
+.PHONY: kill-test
+kill-test: $(STAMP) ## 1,000 objects through every door while processes are killed: nothing lost, nothing twice, nothing unclean
+	$(PYTEST) --timeout 3600 tests/kill
+
 .PHONY: tansu
 tansu: ## Install Tansu, a broker that speaks Kafka's protocol, for tests where Apache Kafka is absent
 	$(PYTHON) -m venv build/tansu-venv
@@ -126,7 +134,7 @@ reference: $(STAMP) ## Write the generated reference pages again: commands, code
 
 .PHONY: screenshots
 screenshots: demo ## Take the screenshots of the documentation (needs chromium)
-	$(BIN)/python tools/take_screenshots.py build/demo docs/images
+	$(BIN)/python -m tools.take_screenshots build/demo docs/images
 
 .PHONY: clean
 clean: ## Remove what was built; keeps the virtual environment
