@@ -44,11 +44,15 @@ STANDARD_SCHEMES: Final = frozenset(
 
 @dataclass(slots=True)
 class Pass:
-    """State of the second walk over one object."""
+    """State of the second walk over one object.
+
+    ``passing`` says of its sequences that the next object will hold others: none of them is remembered.
+    """
 
     buffer: bytes
     view: memoryview
     context: ObjectContext
+    passing: bool = False
     labels: list[tuple[str, str]] = field(default_factory=list)
     findings: list[tuple[str, str]] = field(default_factory=list)
 
@@ -245,7 +249,8 @@ class Editor:
         if operation.code in (_EMPTY, _VALUE):
             state.labels.append(operation.label)
             return header_bytes(element.encoding, entry.tag, entry.vr, 0)
-        if self.compiler.reads_other_fields or element.end - element.start > _LARGEST_KNOWN_SEQUENCE:
+        size = element.end - element.start
+        if state.passing or self.compiler.reads_other_fields or size > _LARGEST_KNOWN_SEQUENCE:
             return self._items(state, element, operation)
         key = (operation, state.buffer[element.start : element.end])
         known = state.context.sequences.get(key)

@@ -140,7 +140,7 @@ class Writer:
             if len(layout.written) >= 8:
                 layout.written.clear()
             frame = layout.written[key] = self._frame(layout, context, outcomes)
-        state = Pass(parsed.buffer, parsed.view, context)
+        state = Pass(parsed.buffer, parsed.view, context, passing=True)
         made: dict[int, bytes | list[bytes | memoryview]] = {}
         behind: list[Edit] = []
         for edit in self.editor.level(state, parsed.scan.acting, parsed.table):
