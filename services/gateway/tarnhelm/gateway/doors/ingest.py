@@ -113,7 +113,9 @@ class IngestDoor:
             BRK-003, -006: the topic is not one of the broker's. A broker that is away is waited for.
         """
         behaviour = ConsumerSettings(
-            max_bytes_in_flight=self._settings.max_bytes_in_flight, session_seconds=self._settings.session_seconds
+            max_bytes_in_flight=self._settings.max_bytes_in_flight,
+            session_seconds=self._settings.session_seconds,
+            heartbeat_seconds=min(1.0, self._settings.session_seconds / 4),
         )
         consumer = self._broker.consumer(self._settings.group, [self._settings.topic], behaviour, self._changed)
         chores = _Chores(self._trim, self._look, self._settings, self._monotonic)
@@ -169,9 +171,10 @@ class IngestDoor:
         return True
 
     def _shut(self, now: float, seconds: float, code: str) -> None:
+        if now >= self._shut_until:
+            self._say(events.INGEST_WAITS, code=code, seconds=round(seconds))
         self._shut_until = max(self._shut_until, now + min(seconds, _MOST_WAIT_SECONDS))
         self._metrics.shut(is_shut=True)
-        self._say(events.INGEST_WAITS, code=code, seconds=round(seconds))
 
     def _start(self, message: Message, pool: ThreadPoolExecutor) -> None:
         self._running[pool.submit(self._take, message)] = message

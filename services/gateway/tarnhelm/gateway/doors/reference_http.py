@@ -145,6 +145,8 @@ def _body(answer: http.client.HTTPResponse, size: int) -> Iterator[bytes]:
     while left > 0 and (piece := answer.read(min(left, _PIECE_BYTES))):
         left -= len(piece)
         yield piece
+    if left > 1 and not answer.chunked:  # cut off: the library takes that for the end
+        raise TarnhelmError(errors.REFERENCE_AWAY)
 
 
 def _check(answer: http.client.HTTPResponse, size: int) -> None:

@@ -171,7 +171,7 @@ class Sender:
             try:
                 future = self._broker.publish(self._settings.topic, key, value, [*headers, *signed])
             except TarnhelmError as error:
-                if error.code != errors.BROKER_BUSY.code or not self._waiting:
+                if error.code != errors.BROKER_BUSY.code:
                     raise
                 self._wait_for_one()
                 continue
@@ -181,6 +181,9 @@ class Sender:
             return future
 
     def _wait_for_one(self) -> None:
+        if not self._waiting:  # others fill the broker
+            self._broker.flush(self._settings.acknowledge_seconds)
+            return
         oldest = self._waiting.popleft()
         try:
             oldest.exception(self._settings.acknowledge_seconds)
