@@ -128,6 +128,31 @@ def test_a_withdrawal(steward_hospital: StewardHospital, way: str) -> None:
     assert re.search(r"^1 ends hold", hospital.steward("ends", "apply", *hospital.by("sam")).out)
 
 
+@pytest.mark.parametrize("steward_hospital", ["servers"], indirect=True)
+def test_a_database_that_somebody_put_back_serves_nothing_that_ended(steward_hospital: StewardHospital) -> None:
+    hospital = steward_hospital
+    place = hospital.place
+    assert isinstance(place, ServersPlace)
+    place.create(hospital, "trial-8")
+    hospital.send("MRN1", label="trial-8")
+    hospital.send("MRN1")
+    stays = hospital.send("MRN2")
+    before = place.tables()
+    assert before["linkage.record"]
+    who = hospital.file("mrn.txt", "MRN1\n")
+    hospital.carried_out("subject", "withdraw", "--project", "trial-7", "--mrn-file", who, "--issuer", "HOSP")
+    hospital.carried_out("project", "destroy", "trial-8", "--backup-days", "30")
+    place.put_back(before)
+    assert f"{CANARY}^MRN1" in hospital.opened_text()  # until the steward says that it may serve
+    assert "2 ends hold" in hospital.steward("ends", "apply", *hospital.by("sam")).out
+    text = hospital.opened_text()
+    assert "MRN1" not in text
+    assert f"{CANARY}^MRN2" in text
+    assert refused(hospital, "MRN1") == "LNK-017"
+    assert hospital.send("MRN2") == stays
+    assert refused(hospital, "MRN1", label="trial-8") == "LNK-009"
+
+
 def test_a_list_of_a_study_and_an_old_link_table(steward_hospital: StewardHospital) -> None:
     hospital = steward_hospital
     before = hospital.send("MRN1")

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import psycopg
 import pytest
+from psycopg import sql
+from tests.support.openbao import POLICIES
 from tests.support.vault_sessions import private
 
 from tarnhelm.common.assign import AssignRequest
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 REASONS = ("--purpose", "Ticket 812 of the HIS team", "--legal-basis", "Request of the privacy office")
 CANARY = "CANARY"
+_TABLES = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname = 'linkage' ORDER BY tablename"
 
 
 class Done(NamedTuple):
@@ -77,6 +81,10 @@ class FilesPlace:
         project = self.project(label)
         key = (self.linkage._folder / "keys" / project.id / "recipient.pem").read_bytes()
         return _text(LocalOpener(key).open(self.linkage.records(label)))
+
+    def written(self) -> dict[str, bytes]:
+        """What lies elsewhere than in the steward's own directory."""
+        return {}
 
     def close(self) -> None:
         """Nothing is shared."""
@@ -130,6 +138,30 @@ address_file = "{database}"
             return _text(TransitOpener(self.bao.session("reveal")).open(ledger.records()))
         finally:
             ledger.close()
+
+    def written(self) -> dict[str, bytes]:
+        """What database and vault hold on their disks, the vault's audit included."""
+        found = self.tables()
+        found |= {str(path): path.read_bytes() for path in self.bao.folder.rglob("*") if path.is_file()}
+        return found
+
+    def tables(self) -> dict[str, bytes]:
+        """Every table of the database, as COPY gives it."""
+        found = {}
+        with psycopg.connect(self.address) as connection:
+            for (table,) in connection.execute(_TABLES).fetchall():
+                with connection.cursor().copy(sql.SQL("COPY {} TO STDOUT").format(_table(table))) as copied:
+                    found[table] = b"".join(bytes(block) for block in copied)
+        return found
+
+    def put_back(self, tables: dict[str, bytes]) -> None:
+        """Bring the database to what it was, as an administrator does who restores an old copy of it."""
+        with psycopg.connect(self.address) as connection:
+            for table in tables:
+                connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(_table(table)))
+            for table, content in tables.items():
+                with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(_table(table))) as copied:
+                    copied.write(content)
 
     def close(self) -> None:
         self.projects.close()
@@ -219,8 +251,8 @@ class StewardHospital:
         return private(self.folder / name, text)
 
     def written(self) -> dict[str, bytes]:
-        """Every byte that the steward's machine holds, but the files that a person brought."""
-        return {
+        """Every byte that the steward's machine and the servers hold, but the files that a person brought."""
+        return self.place.written() | {
             str(path): path.read_bytes()
             for folder in (self.folder / "state", self.share, *self.folder.glob("papers-*"))
             for path in folder.rglob("*")
@@ -262,9 +294,11 @@ def steward_hospital(
     place.close()
 
 
-def _policy(name: str) -> str:
-    from tests.support.openbao import POLICIES
+def _table(name: str) -> sql.Identifier:
+    return sql.Identifier(*name.split("."))
 
+
+def _policy(name: str) -> str:
     return (POLICIES / f"{name}.hcl").read_text()
 
 

@@ -47,7 +47,7 @@ CASE_INVALID = error_code(
 CASE_EXISTS = error_code(
     "RVL-010", REJECT, "A case of this id was opened before.", "Open a new case; none is repeated."
 )
-SAME_PERSON = error_code(
+SAME_HUMAN = error_code(
     "RVL-011",
     REJECT,
     "Who asked cannot decide: two different people are needed.",

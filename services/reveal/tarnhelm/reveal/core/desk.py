@@ -22,7 +22,7 @@ from tarnhelm.common.errors import (
     CASE_USED,
     CLOCKS_DIFFER,
     PERSON_REVOKED,
-    SAME_PERSON,
+    SAME_HUMAN,
     TOO_MANY_ANSWERS,
     TOO_MANY_SURROGATES,
     WRONG_SIGNATURE,
@@ -48,7 +48,7 @@ __all__ = ["Claim", "Desk", "DeskLimits", "Receipt"]
 _DAY_SECONDS: Final = 86_400
 _WORD: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _ALARMING: Final = frozenset(
-    kind.code for kind in (WRONG_SIGNATURE, SAME_PERSON, CASE_EXISTS, CASE_USED, TOO_MANY_ANSWERS, CLOCKS_DIFFER)
+    kind.code for kind in (WRONG_SIGNATURE, SAME_HUMAN, CASE_EXISTS, CASE_USED, TOO_MANY_ANSWERS, CLOCKS_DIFFER)
 )
 """Refusals that look like somebody trying."""
 
@@ -287,7 +287,7 @@ class Desk:
         requester_keys = {case.requester_key, case.answer_key}
         own_keys = {person.signing_key.hex(), person.answer_key.hex()}
         if register.same_human(person.id, case.requester) or requester_keys & own_keys:
-            raise TarnhelmError(SAME_PERSON)
+            raise TarnhelmError(SAME_HUMAN)
         register.active(case.requester)
         self._check_fresh(wish.time)
 
