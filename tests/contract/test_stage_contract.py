@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import stage_cores
 from pydicom.data import get_testdata_file
+from tests.support import stage_cores
 from tests.support.stage_hosting import Assigning, Hosted
 from tests.support.stage_servers import PLAN, Sent, chest_slice, default_config
 from tests.support.vault_sessions import until
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tarnhelm.common.assign import AssignReply, AssignRequest
     from tarnhelm.common.stage import StageOutcome
 
-FACTORY = "stage_cores:make_core"
+FACTORY = "tests.support.stage_cores:make_core"
 LIMITS = Limits(worker_memory_bytes=512 << 20)
 TICKET = b"ticket"
 CT = chest_slice()

@@ -38,11 +38,12 @@ class Assigning:
             self._answer(reply, request)
         return reply
 
-    def let_go(self) -> None:
-        self.holding = False
-        for reply, request in self.held:
+    def let_go(self, *, holding: bool = False) -> None:
+        """Answer what is held, in the server's loop; go on holding or not."""
+        self.holding = holding
+        held, self.held = self.held, []
+        for reply, request in held:
             self._answer(reply, request)
-        self.held.clear()
 
     def _answer(self, reply: Future[AssignReply], request: AssignRequest) -> None:
         try:
@@ -56,6 +57,7 @@ class Hosted:
 
     def __init__(self, settings: Settings, assign: Any = None, **serving: Any) -> None:
         self.metrics = serve.CallMetrics()
+        self.open = True
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="hosted")
         self._thread.start()
@@ -74,6 +76,10 @@ class Hosted:
     def do(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function in the server's loop."""
+        self._loop.call_soon_threadsafe(function)
+
     def drain(self) -> Any:
         """Begin to drain; the future ends when all is over."""
         return asyncio.run_coroutine_threadsafe(self.running.drain(), self._loop)
@@ -87,3 +93,4 @@ class Hosted:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(30)
         self._loop.close()
+        self.open = False

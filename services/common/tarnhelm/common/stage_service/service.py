@@ -137,6 +137,11 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
         return self._pool
 
     @property
+    def scratch(self) -> Scratch:
+        """Where the objects lie."""
+        return self._scratch
+
+    @property
     def objects(self) -> int:
         """Calls in hand."""
         return len(self._calls)
