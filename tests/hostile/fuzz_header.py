@@ -9,16 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tarnhelm.common.dicom.header import (
-    DEFLATED,
-    EXPLICIT_BIG,
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
-    Element,
-    KeyTable,
-    Walker,
-    read_start,
-)
+from tarnhelm.common.dicom.file_start import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from tarnhelm.common.dicom.header import Element, KeyTable, Walker, read_start
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import Limits
 

@@ -12,15 +12,16 @@ Source: DICOM PS3.5 §7 (data set encoding), PS3.5 A (transfer syntaxes), PS3.10
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from tarnhelm.common import errors
+from tarnhelm.common.dicom.file_start import FileStart, read_start
+from tarnhelm.common.dicom.key_table import PIXEL_DATA, Encoding, Entry, HeaderCut, KeyTable, Kind, UnknownVr
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 
 __all__ = [
+    "PIXEL_DATA",
     "Element",
     "Encoding",
     "Entry",
@@ -35,62 +36,11 @@ __all__ = [
 
 type_buffer = bytes | mmap.mmap
 
-PIXEL_DATA: Final = 0x7FE00010
 UNDEFINED: Final = 0xFFFFFFFF
-
-EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
-IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
-EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
-DEFLATED: Final = "1.2.840.10008.1.2.1.99"
-JPIP_DEFLATED: Final = frozenset({"1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
-
-_SHORT_VRS: Final = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
-_LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SV UC UN UR UT UV".split())
 
 
 class NeedMore(Exception):  # noqa: N818 - a request, not an error
     """The buffer holds only the head of the file and the walk has to go beyond it."""
-
-
-class Encoding(IntEnum):
-    """How a data set is written (PS3.5 A.1, A.2, A.3)."""
-
-    EXPLICIT_LITTLE = 0
-    IMPLICIT_LITTLE = 1
-    EXPLICIT_BIG = 2
-
-    @property
-    def byteorder(self) -> str:
-        """``little`` or ``big``."""
-        return "big" if self is Encoding.EXPLICIT_BIG else "little"
-
-
-class Kind(IntEnum):
-    """What the walker has to do at an element header."""
-
-    SHORT = 0
-    """Explicit VR with a length of two bytes."""
-    LONG = 1
-    """Explicit VR with two reserved bytes and a length of four bytes."""
-    SEQUENCE = 2
-    """SQ: items follow."""
-    UNKNOWN = 3
-    """UN: opaque, but of undefined length it is a sequence in Implicit VR Little Endian (PS3.5 §6.2.2)."""
-    IMPLICIT = 4
-    """No VR in the header; four bytes of length."""
-    IMPLICIT_SEQUENCE = 5
-    BULK = 6
-    """OB, OW, UN in the place of pixel data: of undefined length it is a sequence of fragments (PS3.5 A.4)."""
-
-
-class Entry(NamedTuple):
-    """What a table knows of one header: ``payload`` is the table owner's own."""
-
-    kind: int
-    tag: int
-    vr: str
-    payload: Any
-    child: KeyTable | None
 
 
 class Item(NamedTuple):
@@ -120,79 +70,6 @@ class Element(NamedTuple):
     items: list[Item] | None
     undefined: bool
     encoding: int
-
-
-class KeyTable(dict[bytes, Entry]):
-    """Header bytes → :class:`Entry`, filled on first sight.
-
-    Subclasses override :meth:`payload` (what their owner wants to know of the element) and :meth:`nested`
-    (the table for the items of a sequence). Keys are six bytes (tag and VR) where the VR is explicit and four
-    where it is implicit.
-    """
-
-    #: A file with absurdly many distinct tags must not fill memory through the table.
-    most_keys: Final = 20_000
-
-    def __init__(self, encoding: Encoding) -> None:
-        super().__init__()
-        self.encoding = encoding
-
-    def payload(self, tag: int, vr: str) -> Any:
-        """Return what the owner attaches to elements of this tag and VR."""
-        del tag, vr
-
-    def nested(self, tag: int, encoding: Encoding) -> KeyTable:
-        """Return the table for the items of sequence ``tag``, written in ``encoding``."""
-        del tag
-        return self if encoding is self.encoding else KeyTable(encoding)
-
-    def vr_of(self, tag: int) -> str:
-        """VR of ``tag`` in the data dictionary, ``UN`` where it has none. Used where the header names none."""
-        del tag
-        return "UN"
-
-    def __missing__(self, key: bytes) -> Entry:
-        big = self.encoding is Encoding.EXPLICIT_BIG
-        if len(key) < 4:
-            raise _Short
-        order = "big" if big else "little"
-        tag = int.from_bytes(key[:2], order) << 16 | int.from_bytes(key[2:4], order)  # type: ignore[arg-type]
-        if self.encoding is Encoding.IMPLICIT_LITTLE:
-            vr = self.vr_of(tag)
-            kind = Kind.IMPLICIT_SEQUENCE if vr == "SQ" else Kind.IMPLICIT
-            if tag == PIXEL_DATA:
-                kind = Kind.IMPLICIT
-        else:
-            if len(key) < 6:
-                raise _Short
-            raw = key[4:6]
-            if raw in _SHORT_VRS:
-                kind = Kind.SHORT
-            elif raw == b"SQ":
-                kind = Kind.SEQUENCE
-            elif raw not in _LONG_VRS:
-                raise _BadVr
-            elif tag == PIXEL_DATA and raw in (b"OB", b"OW", b"UN"):
-                kind = Kind.BULK
-            elif raw == b"UN":
-                kind = Kind.UNKNOWN
-            elif raw in (b"OB", b"OW"):
-                kind = Kind.BULK
-            else:
-                kind = Kind.LONG
-            vr = raw.decode("ascii")
-        entry = Entry(int(kind), tag, vr, self.payload(tag, vr), None)
-        if len(self) < self.most_keys:
-            self[key] = entry
-        return entry
-
-
-class _Short(Exception):  # noqa: N818
-    """Fewer bytes are left than a header has."""
-
-
-class _BadVr(Exception):  # noqa: N818
-    """The two bytes after the tag are no VR."""
 
 
 class Walker:
@@ -244,7 +121,7 @@ class Walker:
                 found = self._explicit_little(start, end, table, depth)
             else:
                 found = self._explicit_big(start, end, table, depth)
-        except _Short:
+        except HeaderCut:
             if self.have < self.total:
                 raise NeedMore from None
             raise TarnhelmError(errors.TRUNCATED, tag=0, offset=self.have) from None
@@ -264,9 +141,9 @@ class Walker:
         while pos < end:
             try:
                 entry = table[buf[pos : pos + 6]]
-            except _BadVr:
+            except UnknownVr:
                 if pos + 6 > have:
-                    raise _Short from None
+                    raise HeaderCut from None
                 entry = self._odd_vr(pos, end, table)
             kind = entry[0]
             tag = entry[1]
@@ -276,7 +153,7 @@ class Walker:
             if kind == 0:
                 value = pos + 8
                 if value > have:
-                    raise _Short
+                    raise HeaderCut
                 stop = value + (buf[pos + 6] | buf[pos + 7] << 8)
                 if stop > end:
                     raise TarnhelmError(errors.TRUNCATED if depth == 0 else errors.BAD_LENGTH, tag=tag, offset=pos)
@@ -285,7 +162,7 @@ class Walker:
             else:
                 value = pos + 12
                 if value > have:
-                    raise _Short
+                    raise HeaderCut
                 length = int.from_bytes(buf[pos + 8 : value], "little")
                 element = self._long(entry, pos, value, length, end, table, depth)
                 append(element)
@@ -313,9 +190,9 @@ class Walker:
         while pos < end:
             try:
                 entry = table[buf[pos : pos + 6]]
-            except _BadVr:
+            except UnknownVr:
                 if pos + 6 > self.have:
-                    raise _Short from None
+                    raise HeaderCut from None
                 raise TarnhelmError(errors.BAD_VR, offset=pos) from None
             tag = entry.tag
             if tag <= last:
@@ -324,7 +201,7 @@ class Walker:
             if entry.kind == Kind.SHORT:
                 value = pos + 8
                 if value > self.have:
-                    raise _Short
+                    raise HeaderCut
                 stop = value + int.from_bytes(buf[pos + 6 : value], "big")
                 if stop > end:
                     raise TarnhelmError(errors.TRUNCATED if depth == 0 else errors.BAD_LENGTH, tag=tag, offset=pos)
@@ -332,7 +209,7 @@ class Walker:
             else:
                 value = pos + 12
                 if value > self.have:
-                    raise _Short
+                    raise HeaderCut
                 length = int.from_bytes(buf[pos + 8 : value], "big")
                 element = self._long(entry, pos, value, length, end, table, depth)
             found.append(element)
@@ -355,7 +232,7 @@ class Walker:
             last = tag
             value = pos + 8
             if value > have:
-                raise _Short
+                raise HeaderCut
             length = int.from_bytes(buf[pos + 4 : value], "little")
             if entry[0] == 4 and length != UNDEFINED:
                 stop = value + length
@@ -380,7 +257,7 @@ class Walker:
                 raise TarnhelmError(errors.TRUNCATED if depth == 0 else errors.BAD_LENGTH, tag=tag, offset=pos)
             if kind in (Kind.SEQUENCE, Kind.IMPLICIT_SEQUENCE):
                 if stop > self.have:
-                    raise _Short
+                    raise HeaderCut
                 items, _ = self._items(value, stop, False, table, tag, depth)
                 return Element(entry, pos, value, stop, stop, items, False, encoding)
             return Element(entry, pos, value, stop, stop, None, False, encoding)
@@ -409,7 +286,7 @@ class Walker:
             items, _ = self._items(
                 element.value, element.value_end, False, inner, element.entry.tag, depth, nested=inner
             )
-        except (TarnhelmError, _Short):
+        except (TarnhelmError, HeaderCut):
             return None
         return items
 
@@ -437,7 +314,7 @@ class Walker:
             if content > end:
                 raise TarnhelmError(errors.BAD_SEQUENCE, tag=tag, offset=pos)
             if content > self.have:
-                raise _Short
+                raise HeaderCut
             head = buf[pos : pos + 4]
             length = int.from_bytes(buf[pos + 4 : content], order)  # type: ignore[arg-type]
             if head == item_tag:
@@ -446,7 +323,7 @@ class Walker:
                     if stop > end:
                         raise TarnhelmError(errors.BAD_LENGTH, tag=tag, offset=pos)
                     if stop > self.have:
-                        raise _Short
+                        raise HeaderCut
                     elements = self.walk(content, stop, inner, depth + 1) if length else []
                     items.append(Item(pos, content, stop, stop, elements, False))
                 else:
@@ -479,7 +356,7 @@ class Walker:
             if pos + 8 > end:
                 raise TarnhelmError(errors.TRUNCATED, tag=tag, offset=pos)
             if pos + 8 > self.have:
-                raise _Short
+                raise HeaderCut
             if buf[pos : pos + 4] == stop_tag:
                 if buf[pos + 4 : pos + 8] != b"\0\0\0\0":
                     raise TarnhelmError(errors.BAD_SEQUENCE, tag=tag, offset=pos)
@@ -498,7 +375,7 @@ class Walker:
         """Read the one top-level element at ``pos``, with all that is in it; raises as :meth:`walk` does."""
         try:
             return self._one(pos, end, table, 0)
-        except _Short:
+        except HeaderCut:
             if self.have < self.total:
                 raise NeedMore from None
             raise TarnhelmError(errors.TRUNCATED, tag=0, offset=self.have) from None
@@ -515,7 +392,7 @@ class Walker:
             order = "big" if encoding is Encoding.EXPLICIT_BIG else "little"
             try:
                 entry = table[buf[pos : pos + 6]]
-            except _BadVr:
+            except UnknownVr:
                 raise TarnhelmError(errors.BAD_VR, offset=pos) from None
             if entry.kind == Kind.SHORT:
                 value = pos + 8
@@ -523,14 +400,14 @@ class Walker:
             else:
                 value = pos + 12
                 if value > self.have:
-                    raise _Short
+                    raise HeaderCut
                 length = int.from_bytes(buf[pos + 8 : value], order)  # type: ignore[arg-type]
         if length != UNDEFINED and entry.kind not in (Kind.SEQUENCE, Kind.IMPLICIT_SEQUENCE):
             stop = value + length
             if stop > end:
                 raise TarnhelmError(errors.BAD_LENGTH, tag=entry.tag, offset=pos)
             if stop > self.have:
-                raise _Short
+                raise HeaderCut
             return Element(entry, pos, value, stop, stop, None, False, encoding)
         return self._long(entry, pos, value, length, end, table, depth)
 
@@ -542,7 +419,7 @@ class Walker:
         left = self.limits.max_frames + 1
         while pos + 8 <= end:
             if pos + 8 > self.have:
-                raise _Short
+                raise HeaderCut
             head = buf[pos : pos + 4]
             length = int.from_bytes(buf[pos + 4 : pos + 8], "little")
             if head == b"\xfe\xff\x00\xe0" and length != UNDEFINED:
@@ -557,121 +434,3 @@ class Walker:
             else:
                 raise TarnhelmError(errors.BAD_FRAGMENTS)
         raise TarnhelmError(errors.TRUNCATED, tag=tag, offset=pos)
-
-
-@dataclass(frozen=True, slots=True)
-class FileStart:
-    """Where the data set of a file begins and how it is written.
-
-    Attributes
-    ----------
-    dataset
-        Byte position of the first element of the data set.
-    syntax
-        Transfer Syntax UID; of a file without meta information the one that the bytes show.
-    encoding
-        Encoding of the data set (after inflating, where ``deflated``).
-    meta
-        Elements of group 0002 by tag → (start, end) of the value; empty where there is none.
-    preamble
-        The file has the 128 bytes and ``DICM``.
-    """
-
-    dataset: int
-    syntax: str
-    encoding: Encoding
-    deflated: bool
-    meta: dict[int, tuple[int, int]]
-    preamble: bool
-
-
-def read_start(buffer: type_buffer, known_syntaxes: frozenset[str]) -> FileStart:
-    """Read the preamble and the file meta information (PS3.10 §7.1).
-
-    Files without preamble, without ``DICM`` or without meta information are common in old archives; they are
-    read where the first element says clearly what it is.
-
-    Raises
-    ------
-    TarnhelmError
-        ``DCM-001`` not DICOM, ``DCM-002`` a DICOMDIR, ``DCM-008`` unknown syntax, ``DCM-009`` damaged meta.
-    """
-    if len(buffer) < 8:
-        raise TarnhelmError(errors.NOT_DICOM)
-    preamble = buffer[128:132] == b"DICM"
-    start = 132 if preamble else (4 if buffer[:4] == b"DICM" else 0)
-    meta, pos = _read_meta(buffer, start)
-    if not meta:
-        if preamble and buffer[start : start + 2] == b"\x02\x00":
-            raise TarnhelmError(errors.BAD_META)
-        return _guess(buffer, start, preamble=preamble)
-    raw = meta.get(0x00020010)
-    if raw is None:
-        return _guess(buffer, pos, preamble=preamble, meta=meta)
-    syntax = buffer[raw[0] : raw[1]].rstrip(b"\0 ").decode("ascii", "replace")
-    sop_class = meta.get(0x00020002)
-    if sop_class and buffer[sop_class[0] : sop_class[1]].rstrip(b"\0 ") == b"1.2.840.10008.1.3.10":
-        raise TarnhelmError(errors.DICOMDIR)
-    if syntax not in known_syntaxes:
-        raise TarnhelmError(errors.UNKNOWN_SYNTAX)
-    encoding = Encoding.EXPLICIT_LITTLE
-    if syntax == IMPLICIT_LITTLE:
-        encoding = Encoding.IMPLICIT_LITTLE
-    elif syntax == EXPLICIT_BIG:
-        encoding = Encoding.EXPLICIT_BIG
-    deflated = syntax == DEFLATED or syntax in JPIP_DEFLATED
-    return FileStart(pos, syntax, encoding, deflated, meta, preamble)
-
-
-def _read_meta(buffer: type_buffer, pos: int) -> tuple[dict[int, tuple[int, int]], int]:
-    """Elements of group 0002, which are always Explicit VR Little Endian."""
-    meta: dict[int, tuple[int, int]] = {}
-    total = len(buffer)
-    last = -1
-    while True:
-        head = buffer[pos : pos + 8]
-        if head[:2] != b"\x02\x00":
-            return meta, pos
-        if len(head) < 8:
-            raise TarnhelmError(errors.BAD_META)
-        tag = 0x00020000 | head[2] | head[3] << 8
-        vr = head[4:6]
-        if vr in _SHORT_VRS:
-            value = pos + 8
-            length = head[6] | head[7] << 8
-        elif vr in _LONG_VRS:
-            value = pos + 12
-            length = int.from_bytes(buffer[pos + 8 : value], "little")
-        else:
-            raise TarnhelmError(errors.BAD_META)
-        stop = value + length
-        if tag <= last or length == UNDEFINED or stop > total or len(meta) > 64:
-            raise TarnhelmError(errors.BAD_META)
-        last = tag
-        meta[tag] = (value, stop)
-        pos = stop
-
-
-def _guess(
-    buffer: type_buffer, pos: int, *, preamble: bool, meta: dict[int, tuple[int, int]] | None = None
-) -> FileStart:
-    """Find out how a data set without a named syntax is written: by its first element, group 0008 as a rule."""
-    head = bytes(buffer[pos : pos + 8])
-    if len(head) < 8:
-        raise TarnhelmError(errors.NOT_DICOM if not preamble else errors.BAD_META)
-    vr = head[4:6]
-    explicit = vr in _SHORT_VRS or vr in _LONG_VRS or vr == b"SQ"
-    little = int.from_bytes(head[:2], "little")
-    big = int.from_bytes(head[:2], "big")
-    plausible = {0x0008, 0x0004, 0x0010} if not preamble else set(range(0x0004, 0x0040, 2))
-    if little in plausible and explicit:
-        encoding, syntax = Encoding.EXPLICIT_LITTLE, EXPLICIT_LITTLE
-    elif big in plausible and explicit:
-        encoding, syntax = Encoding.EXPLICIT_BIG, EXPLICIT_BIG
-    elif little in plausible and int.from_bytes(head[4:8], "little") <= len(buffer) - pos - 8:
-        encoding, syntax = Encoding.IMPLICIT_LITTLE, IMPLICIT_LITTLE
-    else:
-        raise TarnhelmError(errors.NOT_DICOM if not preamble else errors.BAD_META)
-    if little == 0x0004 and not preamble:
-        raise TarnhelmError(errors.DICOMDIR)
-    return FileStart(pos, syntax, encoding, deflated=False, meta=meta or {}, preamble=preamble)
