@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
 import ssl
 import threading
 import time
 import zlib
+from pathlib import Path
 
 import pytest
 from pydicom.uid import (
@@ -20,7 +22,7 @@ from pydicom.uid import (
     JPEG2000Lossless,
     MRImageStorage,
 )
-from pynetdicom import ALL_TRANSFER_SYNTAXES, build_context, evt
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, build_context, evt
 from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import _STORAGE_CLASSES
 from tests.support.admitting import FullAdmitter, RecordingAdmitter
@@ -32,7 +34,8 @@ from tarnhelm.common.errors import Disposition, ErrorCode, TarnhelmError
 from tarnhelm.common.events import EventLog
 from tarnhelm.gateway.doors.dicom import DicomDoor
 from tarnhelm.gateway.doors.dicom_file import file_head, read_file_head
-from tarnhelm.gateway.doors.dicom_settings import DicomDoorSettings, DicomTitle
+from tarnhelm.gateway.doors.dicom_negotiation import storage_classes, transfer_syntaxes
+from tarnhelm.gateway.doors.dicom_settings import CommitmentPeer, DicomDoorSettings, DicomTitle
 from tarnhelm.gateway.intake import Receipt, Reception
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -105,6 +108,28 @@ def test_every_storage_class_and_every_transfer_syntax_is_accepted():
         with association(door, *contexts) as caller:
             found = sorted(context.transfer_syntax[0] for context in caller.accepted_contexts)
             assert found == sorted(ALL_TRANSFER_SYNTAXES)
+
+
+def test_the_tables_of_the_conformance_statement_are_those_of_the_door():
+    page = (Path(__file__).resolve().parents[4] / "docs/CONFORMANCE.md").read_text("utf-8")
+    for name, held in (("network-classes", storage_classes()), ("network-syntaxes", transfer_syntaxes())):
+        table = page.split(f"<!-- {name} -->")[1].split("<!-- end -->")[0]
+        assert set(re.findall(r"`([0-9.]+)`", table)) == held
+
+
+def test_the_acceptance_names_this_implementation():
+    with open_door(RecordingAdmitter()) as door, association(door) as caller:
+        said = {type(item).__name__: item for item in caller.acceptor.primitive.user_information}
+    assert set(said) == {
+        "MaximumLengthNotification",
+        "ImplementationClassUIDNotification",
+        "ImplementationVersionNameNotification",
+    }
+    assert said["MaximumLengthNotification"].maximum_length_received == 262_144
+    assert said["ImplementationClassUIDNotification"].implementation_class_uid == (
+        "2.25.97093542746683564656966415296741377151"
+    )
+    assert said["ImplementationVersionNameNotification"].implementation_version_name == "TARNHELM_0.1"
 
 
 def test_explicit_little_endian_is_taken_before_implicit_and_big_endian():
@@ -421,9 +446,6 @@ def test_storage_commitment_is_reported_on_the_same_association():
 
 
 def test_storage_commitment_is_reported_on_an_association_of_its_own():
-    from pynetdicom import AE
-
-    from tarnhelm.gateway.doors.dicom_settings import CommitmentPeer
 
     admitter, reports = RecordingAdmitter(), []
     entity = AE(ae_title="SCANNER")

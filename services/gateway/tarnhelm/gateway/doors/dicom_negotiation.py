@@ -42,6 +42,7 @@ __all__ = [
     "contexts_of",
     "proposal_of",
     "storage_classes",
+    "transfer_syntaxes",
 ]
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
@@ -49,7 +50,6 @@ COMMITMENT: Final = "1.2.840.10008.1.20.1"
 COMMITMENT_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
 EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
 _APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
-_SYNTAXES: Final = frozenset(map(str, ALL_TRANSFER_SYNTAXES))
 _NATIVE: Final = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE))
 _ACCEPTED, _NO_ABSTRACT_SYNTAX, _NO_TRANSFER_SYNTAX = 0, 3, 4
 
@@ -97,6 +97,14 @@ def storage_classes() -> frozenset[str]:
         if uid.startswith("1.2.840.10008.5.1.4.1.1.") and row[1] == "SOP Class" and "Storage" in row[0]
     }
     return frozenset(map(str, _STORAGE_CLASSES.values())) | retired
+
+
+@cache
+def transfer_syntaxes() -> frozenset[str]:
+    """UIDs of the syntaxes that objects come in: those of pynetdicom, and the retired ones that PS3.6 still names."""
+    families = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
+    retired = {uid for uid, row in UID_dictionary.items() if uid.startswith(families) and row[1] == "Transfer Syntax"}
+    return frozenset(map(str, ALL_TRANSFER_SYNTAXES)) | retired
 
 
 def proposal_of(field: memoryview) -> Proposal:
@@ -176,13 +184,13 @@ def accept_pdu(proposal: Proposal, answers: list[PresentationContext], max_pdu_b
 
 def _allowed(abstract: str, *, unknown_classes: bool, commitment: bool) -> frozenset[str]:
     if abstract in storage_classes():
-        return _SYNTAXES
+        return transfer_syntaxes()
     if abstract == VERIFICATION:
         return _NATIVE | {EXPLICIT_BIG}
     if abstract == COMMITMENT:
         return _NATIVE if commitment else frozenset()
     if unknown_classes and uid_to_service_class(abstract) in {ServiceClass, StorageServiceClass}:
-        return _SYNTAXES
+        return transfer_syntaxes()
     return frozenset()
 
 

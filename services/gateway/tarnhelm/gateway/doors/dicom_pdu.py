@@ -21,6 +21,9 @@ __all__ = ["AbortReason", "Fragment", "PduKind", "PduStream", "abort_pdu", "frag
 _HEAD: Final = struct.Struct(">BxI")
 _PDV: Final = struct.Struct(">IBB")
 _HEAD_BYTES: Final = 6
+_QUICK_ACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
+"""Linux. Callers that write command and data set one after the other with Nagle's algorithm on wait for our
+acknowledgement of the first: 40 ms for each object. The kernel forgets the option, so it is set again each time."""
 MAX_ASSOCIATE_BYTES: Final = 262_144
 """128 presentation contexts with all transfer syntaxes take 180 KB."""
 
@@ -124,6 +127,8 @@ class PduStream:
             raise TarnhelmError(errors.CALLER_SLOW)
         self._connection.settimeout(left)
         try:
+            if _QUICK_ACK is not None:
+                self._connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
             count = self._connection.recv_into(self._view[self._end :])
         except TimeoutError:
             raise TarnhelmError(errors.CALLER_SLOW) from None
