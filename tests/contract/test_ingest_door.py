@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from tarnhelm.v1 import ingest_pb2
 from tests.support.brokers import Place
 from tests.support.ingest_door import (

@@ -74,9 +74,10 @@ class World:
     folder: Path
     suffix: str = field(default_factory=lambda: uuid.uuid4().hex[:10])
     options: dict[str, Any] = field(default_factory=dict)
+    topic: str = ""
 
     def __post_init__(self):
-        self.ingest = f"ingest-{self.suffix}"
+        self.ingest = self.topic or f"ingest-{self.suffix}"
         self.topics = (
             TopicSpec(self.ingest, partitions=3, identified=True),
             TopicSpec("dead-letter", partitions=1, identified=True),

@@ -101,7 +101,7 @@ class ExportFolder:
                 with contextlib.suppress(OSError):
                     if path.lstat().st_mtime < oldest:
                         path.unlink()
-            if not files and not below and folder != str(self._folder):
+            if not files and not below and folder not in (str(self._folder), str(self._folder / _INCOMING)):
                 with contextlib.suppress(OSError):  # somebody writes into it
                     Path(folder).rmdir()
 
