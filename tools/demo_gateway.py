@@ -301,9 +301,8 @@ def fill_charts(server: AdminServer, now: float, seed: int = 3) -> None:
     for number in range(110):
         busy = 40 + 35 * ((number % 37) / 37) + chance.uniform(-6, 6)
         done = busy * (0.35 if 60 < number < 72 else 1.0) * chance.uniform(0.95, 1.05)
-        server.sampler.remember(
-            Sample(now - (110 - number) * 30, busy, done, done * 620_000, round(60 + max(0, number - 60) % 45 * 9), 4)
-        )
+        underway = 24 + round(chance.uniform(0, 9)) + max(0, min(number - 60, 12, 96 - number)) * 21
+        server.sampler.remember(Sample(now - (110 - number) * 30, busy, done, done * 620_000, underway, 4))
 
 
 def main() -> int:

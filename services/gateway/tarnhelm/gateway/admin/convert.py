@@ -187,8 +187,15 @@ def plain_attribute(text: str) -> str:
     Names of private creators come out of files: they are left out.
     """
     pieces = _QUOTED.sub('"…"', text).replace("/", " / ").split()
-    shown = [piece if piece in ("/", ">") or _known(piece) or _PLACE.fullmatch(piece) else "…" for piece in pieces]
-    return " ".join(shown[:_MOST_PIECES])
+    return " ".join(_piece(piece) for piece in pieces[:_MOST_PIECES])
+
+
+def _piece(piece: str) -> str:
+    from pydicom.datadict import keyword_for_tag  # noqa: PLC0415 - only who looks at attributes loads the dictionary
+
+    if len(piece) == 8 and _PLACE.fullmatch(piece) and all(digit in "0123456789ABCDEFabcdef" for digit in piece):
+        return keyword_for_tag(int(piece, 16)) or f"({piece[:4]},{piece[4:]})"
+    return piece if piece in ("/", ">") or _known(piece) or _PLACE.fullmatch(piece) else "…"
 
 
 @lru_cache(maxsize=4096)

@@ -127,7 +127,9 @@ class Sampler:
             broker = ""
         except TarnhelmError as error:
             lags, broker = (), error.code
-        self._samples.append(self._sample(now, tallies, sum(count for _, _, count in lags)))
+        sample = self._sample(now, tallies, sum(count for _, _, count in lags))
+        if sample is not None:
+            self._samples.append(sample)
         alarms = alarms_of(now, tallies, lags, parts, self._alarms)
         if broker:
             alarms = (Alarm("broker", broker), *alarms)
@@ -146,13 +148,14 @@ class Sampler:
                 continue
             stop.wait(self._seconds)
 
-    def _sample(self, now: float, tallies: Sequence[Tally], lag: int) -> Sample:
+    def _sample(self, now: float, tallies: Sequence[Tally], lag: int) -> Sample | None:
+        """Return a point; None the first time, when there is nothing to compare with."""
         known = sum(one.objects for one in tallies)
         finished = sum(one.objects for one in tallies if one.state in TERMINAL)
         size = sum(one.bytes for one in tallies if one.state in TERMINAL)
         before, self._before = self._before, (now, known, finished, size)
         if before is None or now <= before[0]:
-            return Sample(now, unfinished=known - finished, lag=lag)
+            return None
         seconds = now - before[0]
         # A retry takes an object back out of the finished ones; a rate below nothing would say nothing.
         return Sample(

@@ -69,10 +69,6 @@ class Overview:
     alarms: tuple[Any, ...]
     charts: tuple[tuple[str, str, words.Chart, str], ...]
     lags: tuple[tuple[str, int], ...]
-    accepted_rate: float
-    finished_rate: float
-    bytes_rate: float
-    unfinished: int
     oldest: float
     held: tuple[Held, ...]
     minutes: float
@@ -96,7 +92,8 @@ def overview_of(status: pb.Status) -> Overview:
         if rows[state]
     )
     samples = list(status.samples)
-    last = samples[-1] if samples else None
+    underway = sum(row.objects for row in states if row.state not in _FINISHED)
+    unfinished = [*(float(one.unfinished) for one in samples), float(underway)]
     waiting = [row.oldest for row in states if row.state not in _FINISHED and row.oldest > 0]
     return Overview(
         measured=status.measured,
@@ -107,13 +104,9 @@ def overview_of(status: pb.Status) -> Overview:
             ("accepted", "Accepted", words.chart([one.accepted for one in samples]), "objects/s"),
             ("finished", "Finished", words.chart([one.finished for one in samples]), "objects/s"),
             ("bytes", "Bytes finished", words.chart([one.bytes / 1e6 for one in samples]), "MB/s"),
-            ("unfinished", "On their road", words.chart([float(one.unfinished) for one in samples]), "objects"),
+            ("unfinished", "On their road", words.chart(unfinished), "objects"),
         ),
         lags=tuple((one.topic, one.records) for one in status.lags),
-        accepted_rate=last.accepted if last else 0.0,
-        finished_rate=last.finished if last else 0.0,
-        bytes_rate=last.bytes if last else 0.0,
-        unfinished=last.unfinished if last else 0,
         oldest=min(waiting, default=0.0),
         held=held_by_code(status.states),
         minutes=(samples[-1].taken - samples[0].taken) / 60 if len(samples) > 1 else 0.0,
