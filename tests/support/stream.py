@@ -41,6 +41,7 @@ from tarnhelm.gateway.stage_calls import JudgeCall, StageCall
 from tarnhelm.gateway.state import SqliteState, StaleRecordError, Step, StreamStore
 from tarnhelm.gateway.stream import road
 from tarnhelm.gateway.stream.admission import AdmissionSettings, OnUpdate, StreamAdmitter
+from tarnhelm.gateway.stream.assembling import Assembler, AssemblySettings
 from tarnhelm.gateway.stream.breaker import BreakerSettings
 from tarnhelm.gateway.stream.conveyor import ConveyorSettings
 from tarnhelm.gateway.stream.decisions import Decisions
@@ -49,6 +50,7 @@ from tarnhelm.gateway.stream.publishing import Publisher
 from tarnhelm.gateway.stream.pump import Pump, PumpSettings
 from tarnhelm.gateway.stream.room import DiskRoom, Room, RoomSettings
 from tarnhelm.gateway.stream.staging import StageWork
+from tarnhelm.gateway.stream.volume_pump import VolumePump
 from tarnhelm.gateway.stream.witnessing import WitnessWork
 from tarnhelm.gateway.verdict import SignedVerdict, VerdictCheck, signed_message
 
@@ -59,9 +61,10 @@ PROJECT = "p1"
 DOORS = "folder"
 
 
-def fake(number: int, patient: str = "Doe^Jane", behaviour: str = "good", pad: int = 0) -> bytes:
+def fake(number: int, patient: str = "Doe^Jane", behaviour: str = "good", pad: int = 0, **more: object) -> bytes:
     """Return one object's bytes."""
     lines = ["FAKE", f"patient={patient}", f"number={number}", f"behaviour={behaviour}", f"pad={'x' * pad}"]
+    lines += [f"{name}={value}" for name, value in more.items()]
     return "\n".join(lines).encode() + b"\n"
 
 
@@ -144,6 +147,7 @@ class FakeStage:
             rows=int(field_of(data, "rows") or 4),
             columns=4,
             modality="CT",
+            needs=frozenset(filter(None, [field_of(data, "needs")])),
             subject_id="TH-1",
             instance_number=int(field_of(data, "number")),
         )
@@ -286,6 +290,14 @@ class World:
             clock=clock,
             failpoint=failpoint,
         )
+        self.assembler = Assembler(
+            AssemblySettings(quiet_seconds=0.3, stalled_seconds=0.3, every_seconds=0.05),
+            self.state,
+            self.broker,
+            self.publisher,
+            self.log,
+            clock=clock,
+        )
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -321,7 +333,8 @@ class World:
             ),
             breaker=BreakerSettings(0.05, 0.2),
         )
-        return Pump(
+        kind = VolumePump if step == road.IMAGING else Pump
+        return kind(
             work,
             settings,
             self.state,
@@ -338,6 +351,8 @@ class World:
         runs = [self.pump(step).run for step in steps or (*self.settings.stages, road.WITNESS)]
         if housekeeping:
             runs.append(self.housekeeping.run)
+        if housekeeping and road.IMAGING in self.settings.stages:
+            runs.append(self.assembler.run)
         for run in runs:
             thread = threading.Thread(target=run, args=(self._stop,), daemon=True)
             thread.start()

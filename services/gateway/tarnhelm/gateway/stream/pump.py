@@ -171,7 +171,10 @@ class Pump:
             task = road.read_task(message.value)
         except TarnhelmError as error:
             return self._bury(message, error.code, probe=probe)
-        object_id = task.object_id
+        return self.object(message, task.object_id, probe=probe)
+
+    def object(self, message: Message, object_id: str, *, probe: bool = False) -> Handled:
+        """Take one object through the step, unless this pump has it in hand already."""
         with self._busy_lock:
             if object_id in self._busy:  # a second delivery: the first one, before it in its partition, sees to it
                 if probe:
@@ -181,7 +184,7 @@ class Pump:
         if self._meters is not None:
             self._meters.in_flight.labels(self._work.step).inc()
         try:
-            return self._object(message, object_id, probe=probe)
+            return self._stepped(message, object_id, probe=probe)
         except TarnhelmError as error:
             return self._away(error.code, object_id, probe=probe)
         finally:
@@ -190,7 +193,7 @@ class Pump:
             if self._meters is not None:
                 self._meters.in_flight.labels(self._work.step).dec()
 
-    def _object(self, message: Message, object_id: str, *, probe: bool) -> Handled:
+    def _stepped(self, message: Message, object_id: str, *, probe: bool) -> Handled:
         """Do the step; raises TarnhelmError where state, blobs or broker are away."""
         answer: Answer | None = None
         for _ in range(_STALE_TRIES):

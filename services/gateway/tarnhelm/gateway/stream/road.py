@@ -31,6 +31,8 @@ __all__ = [
     "raw_blob",
     "read_task",
     "result_blob",
+    "stage_after",
+    "stage_before",
     "task_of",
     "topic_of",
     "work_blob",
@@ -87,9 +89,20 @@ def next_step(record: ObjectRecord, plan: ProjectPlan) -> str:
     if state is State.RUNNING:
         return record.stage
     if state is State.READY:
-        following = plan.stages.index(record.stage) + 1
-        return plan.stages[following] if following < len(plan.stages) else WITNESS
+        return stage_after(record.stage, plan, grouped=bool(record.group)) or WITNESS
     return {State.WITNESSING: WITNESS, State.VERIFIED: RELEASE}.get(state, "")
+
+
+def stage_after(stage: str, plan: ProjectPlan, *, grouped: bool) -> str:
+    """Return the stage behind another one; empty behind the last. Imaging is for what belongs to a volume."""
+    rest = plan.stages[plan.stages.index(stage) + 1 :]
+    return next((one for one in rest if one != IMAGING or grouped), "")
+
+
+def stage_before(stage: str, plan: ProjectPlan, *, grouped: bool) -> str:
+    """Return the stage whose result another one reads; empty before the first."""
+    rest = plan.stages[: plan.stages.index(stage)]
+    return next((one for one in reversed(rest) if one != IMAGING or grouped), "")
 
 
 def accepts_unchecked(record: ObjectRecord, plan: ProjectPlan) -> bool:

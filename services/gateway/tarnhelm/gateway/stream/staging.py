@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import CATALOGUE, Disposition, TarnhelmError
@@ -16,6 +17,7 @@ from tarnhelm.gateway.fsm import Event, Lifecycle
 from tarnhelm.gateway.record import ObjectRecord, State
 from tarnhelm.gateway.stage_calls import StageCall
 from tarnhelm.gateway.stream import road
+from tarnhelm.gateway.stream.assembling import collect
 from tarnhelm.gateway.stream.publishing import trace_in
 from tarnhelm.gateway.stream.pump import Answer
 
@@ -30,7 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BlobSource", "StageWork"]
 
-_ENDS = {Status.SKIP: Event.SKIP, Status.REJECT: Event.REJECT, Status.QUARANTINE: Event.FAIL}
+_CAPABILITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {"ocr": frozenset({"ocr", "mask"}), road.IMAGING: frozenset({"deface"})}
+)
+"""Stage → what the gate table may ask for that it does."""
+_ENDS: Final = {Status.SKIP: Event.SKIP, Status.REJECT: Event.REJECT, Status.QUARANTINE: Event.FAIL}
 
 
 class BlobSource:
@@ -169,13 +175,16 @@ class StageWork:
         if outcome.status in _ENDS:
             return self._life.step(record, *enter, _ENDS[outcome.status], stage=self.step, code=outcome.code)
         attempts = 0 if answer.fresh else record.attempts
-        following = plan.stages.index(self.step) + 1
         done = (*enter, Event.STAGE_DONE)
-        if following < len(plan.stages):
-            group = self._group(record, plan, outcome, plan.stages[following])
+        group = record.group
+        if road.stage_after(self.step, plan, grouped=True) == road.IMAGING:
+            place = collect(self._state, self._keys, record, plan, outcome.facts, self._clock())
+            group = "" if place is None else place.volume
+            if place is not None and place.code:
+                return self._life.step(record, *done, Event.FAIL, stage=self.step, code=place.code, group=group)
+        if road.stage_after(self.step, plan, grouped=bool(group)):
             return self._life.step(record, *done, stage=self.step, attempts=attempts, group=group)
-        needs = outcome.facts.needs if outcome.facts else frozenset()
-        if needs - set(plan.stages) and not road.accepts_unchecked(record, plan):
+        if not self._satisfied(record, plan, outcome):
             return self._life.step(record, *done, Event.FAIL, stage=self.step, code=errors.STAGE_MISSING.code)
         return self._life.step(
             record,
@@ -189,9 +198,9 @@ class StageWork:
     # --- the call --------------------------------------------------------------------------------------
 
     def _asked(self, record: ObjectRecord, plan: ProjectPlan) -> StageOutcome:
-        at = plan.stages.index(self.step)
-        if at:
-            source = BlobSource(self._blobs, road.work_blob(record, plan.stages[at - 1]), errors.RESULT_MISSING)
+        before = road.stage_before(self.step, plan, grouped=bool(record.group))
+        if before:
+            source = BlobSource(self._blobs, road.work_blob(record, before), errors.RESULT_MISSING)
         else:
             source = BlobSource(self._blobs, road.raw_blob(record.object_id), errors.RAW_MISSING)
         result = _Result(self._blobs, road.work_blob(record, self.step))
@@ -242,12 +251,11 @@ class StageWork:
             raise TarnhelmError(errors.RESULT_MISSING)
         return info is not None
 
-    def _group(self, record: ObjectRecord, plan: ProjectPlan, outcome: StageOutcome, following: str) -> str:
-        """Return the volume that an object has to wait for, before imaging; empty for none."""
-        facts = outcome.facts
-        if following != road.IMAGING or facts is None:
-            return record.group
-        return self._keys.volume_id(plan.project, facts.study_uid, facts.frame_of_reference_uid or facts.sop_uid)
+    def _satisfied(self, record: ObjectRecord, plan: ProjectPlan, outcome: StageOutcome) -> bool:
+        """Whether the stages of the plan can do all that the gate asked for."""
+        asked = outcome.facts.needs if outcome.facts else frozenset()
+        offered = frozenset().union(*(_CAPABILITIES.get(stage, frozenset()) for stage in plan.stages))
+        return asked <= offered or road.accepts_unchecked(record, plan)
 
 
 def _status_of(outcome: StageOutcome) -> Status:
