@@ -111,13 +111,14 @@ class ReleaseRole:
 
     def _take(self, consumer: Consumer) -> None:
         messages = consumer.poll(max_records=self._settings.batch, max_bytes=1 << 20, timeout_seconds=_POLL_SECONDS)
-        if not messages:
-            return
-        self._desk.plan(self._objects_of(messages))
+        if messages:
+            self._desk.plan(self._objects_of(messages))
         for message in messages:
             consumer.done(message)
-        consumer.commit()
+        consumer.commit()  # without messages too: a rebalance may have kept the last one from being taken
         self._parts.reached("committed")
+        if not messages:
+            return
         for wake in self._wake:
             wake.set()
 

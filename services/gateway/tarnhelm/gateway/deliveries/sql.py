@@ -56,7 +56,7 @@ class SqlDeliveries:
             begun = sequence
             for one in sorted(planned, key=lambda one: one.object_id):  # in one order: no two wait for each other
                 transaction.change(sql.OPEN, (one.object_id,))
-                if not transaction.rows(
+                if one.leaves and not transaction.rows(
                     "SELECT 1 FROM lines WHERE object_id=? AND sha256=?", (one.object_id, one.sha256)
                 ):
                     supersedes = _version_before(transaction, one)
