@@ -13,8 +13,8 @@ from tests.support.admitting import FullAdmitter, RecordingAdmitter
 from tests.support.certificates import Authority
 from tests.support.door_peers import instance, open_door, write_image
 
-from tarnhelm.gateway.doors.dicom_file import read_file_head
 from tarnhelm.gateway.doors.dicom_settings import DicomTitle
+from tarnhelm.gateway.part10 import read_head
 
 pytestmark = pytest.mark.skipif(shutil.which("storescu") is None, reason="storescu is missing: apt-get install dcmtk")
 
@@ -56,7 +56,7 @@ def test_storescu_with_many_transfer_syntaxes(name, tmp_path):
         done = run("storescu", "--required", SAMPLES[name], path, door=door)
     assert done.returncode == 0, done.stderr
     (taken,) = admitter.objects
-    head = read_file_head(taken.content)
+    head = read_head(taken.content)
     assert (head.transfer_syntax_uid, head.sop_instance_uid) == (syntax, source.SOPInstanceUID)
     assert pydicom.dcmread(io.BytesIO(taken.content)).PixelData == source.PixelData
 

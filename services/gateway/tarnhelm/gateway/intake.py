@@ -82,6 +82,8 @@ class Intake(Protocol):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Take the next bytes of the DICOM file (PS3.10, from the preamble on), or of another format.
 
+        They are read or copied before this returns: a door hands in a view of a buffer that it fills again.
+
         Raises
         ------
         TarnhelmError

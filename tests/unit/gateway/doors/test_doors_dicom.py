@@ -33,10 +33,11 @@ from tarnhelm.common import errors
 from tarnhelm.common.errors import Disposition, ErrorCode, TarnhelmError
 from tarnhelm.common.events import EventLog
 from tarnhelm.gateway.doors.dicom import DicomDoor
-from tarnhelm.gateway.doors.dicom_file import file_head, read_file_head
+from tarnhelm.gateway.doors.dicom_file import file_head
 from tarnhelm.gateway.doors.dicom_negotiation import storage_classes, transfer_syntaxes
 from tarnhelm.gateway.doors.dicom_settings import CommitmentPeer, DicomDoorSettings, DicomTitle
 from tarnhelm.gateway.intake import Receipt, Reception
+from tarnhelm.gateway.part10 import read_head
 
 VERIFICATION = "1.2.840.10008.1.1"
 
@@ -73,8 +74,8 @@ def test_the_data_set_is_stored_as_it_came_behind_a_head_with_the_negotiated_syn
     (taken,) = admitter.objects
     head = file_head(CTImageStorage, instance(0), ExplicitVRLittleEndian)
     assert taken.content == head + body
-    read = read_file_head(taken.content)
-    assert (read.sop_class_uid, read.sop_instance_uid, read.data_offset) == (CTImageStorage, instance(0), len(head))
+    read = read_head(taken.content)
+    assert (read.sop_class_uid, read.sop_instance_uid, read.content_start) == (CTImageStorage, instance(0), len(head))
     assert (taken.arrival.project, taken.arrival.sop_instance_uid) == ("project-a", instance(0))
 
 

@@ -21,7 +21,7 @@ from tests.support.door_peers import RawCaller, associate_pdu, association, imag
 
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.gateway.doors.dicom_commitment import report_of
-from tarnhelm.gateway.doors.dicom_file import element_of, identity_of, read_file_head
+from tarnhelm.gateway.doors.dicom_file import element_of, identity_of
 from tarnhelm.gateway.doors.dicom_messages import command_of
 from tarnhelm.gateway.doors.dicom_negotiation import Rejection, proposal_of
 from tarnhelm.gateway.doors.dicom_pdu import fragments_of
@@ -57,7 +57,6 @@ def test_no_bytes_make_the_readers_fail_otherwise_than_said(data):
     for syntax in ("1.2.840.10008.1.2", ExplicitVRLittleEndian, "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"):
         identity_of(data, syntax)
         element_of(data, syntax, (0x0020_000D,))
-    read_file_head(bytes(128) + b"DICM" + data)
 
 
 @given(st.binary(max_size=300), st.integers(0, 250))

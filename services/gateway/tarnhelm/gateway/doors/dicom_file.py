@@ -1,7 +1,7 @@
-"""The head of a Part 10 file, written for what came by association and read from what came as a file.
+"""The head of a Part 10 file for what came by association, and a look at a data set's first elements.
 
-PS3.10 section 7.1. The head that is written depends on nothing but its three values, so that the same object sent
-twice becomes the same bytes.
+PS3.10 section 7.1. The head depends on nothing but its three values, so that the same object sent twice becomes the
+same bytes.
 """
 
 from __future__ import annotations
@@ -9,21 +9,17 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from dataclasses import dataclass, field
 from typing import Final
 
 __all__ = [
     "DEFLATED",
-    "FileHead",
     "element_of",
     "file_head",
     "identity_of",
     "is_uid",
-    "read_file_head",
 ]
 
 PREAMBLE_BYTES: Final = 128
-MAX_META_BYTES: Final = 65_536
 IMPLEMENTATION_CLASS_UID: Final = "2.25.97093542746683564656966415296741377151"
 IMPLEMENTATION_VERSION: Final = "TARNHELM_0.1"
 IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
@@ -38,24 +34,6 @@ _UID: Final = re.compile(r"[0-9.]{1,64}", re.ASCII)
 _SOP_CLASS: Final = 0x0008_0016
 _SOP_INSTANCE: Final = 0x0008_0018
 _UNDEFINED: Final = 0xFFFF_FFFF
-
-
-@dataclass(frozen=True, slots=True)
-class FileHead:
-    """What the file meta says, and where the data set begins.
-
-    Attributes
-    ----------
-    sop_instance_uid
-        An identifier: for a keyed digest and for the answer to the sender, for nothing else.
-    data_offset
-        Bytes from the start of the file.
-    """
-
-    sop_class_uid: str
-    sop_instance_uid: str = field(repr=False)
-    transfer_syntax_uid: str
-    data_offset: int
 
 
 def is_uid(text: str) -> bool:
@@ -76,34 +54,6 @@ def file_head(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: st
         padded = _padded(value, b"\x00" if vr == b"UI" else b" ")
         body += struct.pack("<HH2sH", 2, element, vr, len(padded)) + padded
     return bytes(PREAMBLE_BYTES) + b"DICM" + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(body)) + body
-
-
-def read_file_head(start: bytes | bytearray | memoryview) -> FileHead | None:
-    """Read the head of a file whose first bytes these are; None where it is no such file or the head is longer."""
-    view = memoryview(start)
-    if bytes(view[PREAMBLE_BYTES : PREAMBLE_BYTES + 4]) != b"DICM":
-        return None
-    position, found = PREAMBLE_BYTES + 4, dict[int, str]()
-    end = min(len(view), PREAMBLE_BYTES + 4 + MAX_META_BYTES)
-    while position + 8 <= end:
-        group, element, vr, length = struct.unpack_from("<HH2sH", view, position)
-        if group != 2:
-            break
-        position += 8
-        if vr in _LONG_VRS:
-            if position + 4 > end:
-                return None
-            (length,) = struct.unpack_from("<I", view, position)
-            position += 4
-        if position + length > end:
-            return None
-        if element in {0x0002, 0x0003, 0x0010}:
-            found[element] = _text(view[position : position + length])
-        position += length
-    else:
-        return None
-    head = FileHead(found.get(0x0002, ""), found.get(0x0003, ""), found.get(0x0010, ""), position)
-    return head if all(map(is_uid, (head.sop_class_uid, head.sop_instance_uid, head.transfer_syntax_uid))) else None
 
 
 def identity_of(data_set: bytes | bytearray, transfer_syntax_uid: str) -> tuple[str | None, str | None]:

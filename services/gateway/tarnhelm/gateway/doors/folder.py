@@ -21,10 +21,10 @@ from typing import Final
 from tarnhelm.common import errors, events
 from tarnhelm.common.errors import Disposition, TarnhelmError
 from tarnhelm.common.events import EventLog
-from tarnhelm.gateway.doors.dicom_file import read_file_head
 from tarnhelm.gateway.doors.folder_settings import FolderDoorSettings
 from tarnhelm.gateway.doors.metrics import DoorMetrics
 from tarnhelm.gateway.intake import Admitter, Arrival, Reception
+from tarnhelm.gateway.part10 import read_head
 
 __all__ = ["FolderDoor"]
 
@@ -191,7 +191,7 @@ class FolderDoor:
                 return None, ""
             buffer = memoryview(bytearray(min(_CHUNK_BYTES, look.size + 1)))
             count = stream.readinto(buffer) or 0
-            head = read_file_head(buffer[:count])
+            head = read_head(buffer[:count])
             arrival = Arrival(
                 project=project,
                 door=settings.name,

@@ -9,18 +9,18 @@ from typing import Any, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import Disposition, TarnhelmError
-from tarnhelm.gateway.doors.dicom_file import FileHead, element_of, identity_of, read_file_head
+from tarnhelm.gateway.doors.dicom_file import element_of, identity_of
 from tarnhelm.gateway.doors.dicom_messages import Status
 from tarnhelm.gateway.doors.stow_multipart import MultipartReader, Part, content_type
 from tarnhelm.gateway.doors.stow_settings import StowDoorSettings
 from tarnhelm.gateway.intake import Admitter, Arrival, Intake, Reception
+from tarnhelm.gateway.part10 import MOST_BYTES, FileHead, read_head
 
 __all__ = ["StoreRequest", "Stored"]
 
 _LOOK_BYTES: Final = 4_096
 _STUDY_LOOK_BYTES: Final = 131_072
 """Study Instance UID stands behind patient and equipment: so far it is looked for."""
-_MAX_HEAD_BYTES: Final = 66_000
 _STUDY: Final = 0x0020_000D
 
 
@@ -105,13 +105,13 @@ class StoreRequest:
         for piece in part.data:
             start += piece
             if len(start) >= wanted:
-                head = read_file_head(start)
-                if head is not None or len(start) > _MAX_HEAD_BYTES:
+                head = read_head(start)
+                if len(start) > (MOST_BYTES if head is None else head.content_start):
                     break
                 wanted = len(start) + _LOOK_BYTES
         else:
-            head = read_file_head(start)
-        if head is None:
+            head = read_head(start)
+        if head is None or not head.sop_class_uid or not head.sop_instance_uid:
             return _failed(None, Status.CANNOT_UNDERSTAND, errors.NO_OBJECT.code)
         refusal = self._look(head, start)
         if refusal is not None:
@@ -151,7 +151,7 @@ class StoreRequest:
     def _look(self, head: FileHead, start: bytearray) -> Stored | None:
         if len(start) > self._settings.max_part_bytes:
             return _failed(head, Status.CANNOT_UNDERSTAND, errors.TOO_LARGE.code)
-        data_set = start[head.data_offset :]
+        data_set = start[head.content_start :]
         if not data_set:
             return _failed(head, Status.CANNOT_UNDERSTAND, errors.NO_OBJECT.code)
         sop_class, sop_instance = identity_of(data_set, head.transfer_syntax_uid)
