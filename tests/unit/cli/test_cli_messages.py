@@ -131,3 +131,19 @@ def test_a_full_disk_stops_the_run_and_resume_finishes_it(
     tarnhelm("clean", source, small_disk / "out", "--resume")
     assert len(list((small_disk / "out").rglob("*.dcm"))) == 12
     tarnhelm("report", "verify", small_disk / "out")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["clean", "scans/Doe Jane/1.dcm", "scans/Doe Jane/2.dcm", "out"],
+        ["explain", "scans/Doe Jane/1.dcm", "scans/Doe Jane/2.dcm"],
+        ["scans/Doe Jane", "out"],
+        ["quarantine", "Doe Jane"],
+        ["project", "show", "trial", "Doe Jane"],
+    ],
+)
+def test_a_mistaken_command_line_is_not_repeated(tarnhelm: Any, words: list[str]) -> None:
+    done = tarnhelm(*words, code=2)
+    assert "Doe" not in done.stdout + done.stderr
+    assert "RUN-02" in done.stderr

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import typer
+from typer.main import get_command
 
 from tarnhelm.cli import (
     clean_command,
@@ -20,6 +21,7 @@ from tarnhelm.cli import (
 )
 from tarnhelm.cli.argv import understood
 from tarnhelm.cli.console import exit_code_of, show_error
+from tarnhelm.cli.discreet import discreet
 from tarnhelm.cli.services import Services, TarnhelmServices
 from tarnhelm.cli.up import command as up_command
 from tarnhelm.common.errors import TarnhelmError
@@ -72,7 +74,7 @@ def build() -> typer.Typer:
 def run(arguments: Sequence[str], services: Services) -> int:
     """Run one command line with these services; returns the exit code."""
     try:
-        build()(args=understood(arguments), obj=services, prog_name="tarnhelm")
+        discreet(get_command(build()))(args=understood(arguments), obj=services, prog_name="tarnhelm")
     except TarnhelmError as error:
         show_error(error)
         return exit_code_of(error)

@@ -114,3 +114,15 @@ WAY_BACK_ELSEWHERE = error_code(
     "The way back to the patient is no part of this command.",
     "On the custodian's side: tarnhelm-reveal mapping export. See the guide to projects and keys.",
 )
+TOO_MANY_ARGUMENTS = error_code(
+    "RUN-025",
+    USAGE,
+    "The command line holds more words than the command takes: {seen} too many.",
+    "Name one IN and one OUT, names with spaces in quotation marks; see the command's --help.",
+)
+UNKNOWN_COMMAND = error_code(
+    "RUN-026",
+    USAGE,
+    "There is no such command.",
+    "List them with --help. To clean a folder: tarnhelm clean IN OUT",
+)
