@@ -94,6 +94,10 @@ bench-vault: $(STAMP) ## What the vault costs: one signature, and lists of 1, 20
 bench-assign: $(STAMP) ## Objects per second of the assign server, hot and cold, on files and on OpenBao with PostgreSQL
 	$(BIN)/python -m tests.bench.assign --write
 
+.PHONY: bench-stage
+bench-stage: $(STAMP) ## What an object costs on its way through metadata service and witness, beside the bare core
+	$(BIN)/python -m tests.bench.stage
+
 .PHONY: bench-blobs
 bench-blobs: $(STAMP) ## What the blob stores cost beside a plain file copy: MB/s, blobs a second, CPU
 	$(BIN)/python -m tests.bench.blobs
