@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.support.assign_server import assign_place, gateway, launch
+from tests.support.kafka import own_kafka
 from tests.support.openbao import bao, bare_bao, own_bao
 from tests.support.postgres import postgres
 from tests.support.steward_hospital import steward_hospital
@@ -16,6 +17,7 @@ __all__ = [
     "gateway",
     "launch",
     "own_bao",
+    "own_kafka",
     "postgres",
     "project",
     "steward_hospital",

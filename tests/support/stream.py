@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from tarnhelm.common.stage import ObjectFacts, StageOutcome, Status
 from tarnhelm.common.tickets import TicketIssuer
 from tarnhelm.gateway.blobs import BlobStore, FolderBlobs, KeyRing
 from tarnhelm.gateway.blobs.keyring import add_key
-from tarnhelm.gateway.broker import TOPICS, Broker
+from tarnhelm.gateway.broker import TOPICS, Broker, Message, Partition, Position
 from tarnhelm.gateway.broker.sqlite import SqliteBroker
 from tarnhelm.gateway.fsm import TERMINAL, Lifecycle
 from tarnhelm.gateway.intake import Arrival, Receipt
@@ -79,6 +80,34 @@ def field_of(data: bytes, name: str) -> str:
         if line.startswith(f"{name}="):
             return line.partition("=")[2]
     return ""
+
+
+class Messages:
+    """A broker in memory that hands nothing out by itself: a test delivers, in any order and as often as it likes."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+        self.undone: set[int] = set()
+
+    def ensure(self) -> None:
+        pass
+
+    def publish(self, topic: str, key: bytes, value: bytes, headers: Any = ()) -> Future[Position]:
+        place = Partition(topic, 0)
+        self.undone.add(len(self.sent))
+        self.sent.append(Message(place, len(self.sent), key, value, tuple(headers), 0.0))
+        done: Future[Position] = Future()
+        done.set_result(Position(place, len(self.sent) - 1))
+        return done
+
+    def lag(self, _group: str, topics: Any) -> dict[Partition, int]:
+        return {Partition(topic, 0): sum(self.sent[at].topic == topic for at in self.undone) for topic in topics}
+
+    def flush(self, _seconds: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 class FakeStage:
@@ -369,6 +398,7 @@ class World:
 
     def close(self) -> None:
         self.stop()
+        self.admitter.close()
         self.broker.close()
         self.state.close()
 

@@ -139,6 +139,10 @@ class StreamAdmitter:
         """0.0 where objects are taken; else the seconds after which a sender should ask again."""
         return self._room.wait()
 
+    def close(self) -> None:
+        """Wait until nothing asks broker or state any more; they are closed by whoever opened them."""
+        self._room.close()
+
     def begin(self, arrival: Arrival) -> StreamIntake:
         """Begin one object; raises GTW-020, GTW-021, LIM-001."""
         plan = self._plans.current(arrival.project)

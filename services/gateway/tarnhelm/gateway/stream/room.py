@@ -47,8 +47,11 @@ class RoomSettings:
         Of the oldest accepted object that has not come to its end and is not parked; 0: no bound.
     reopen_share
         Doors that were closed by a bound open below this share of it.
+    max_broker_away_seconds
+        While the broker cannot be asked, objects are still taken: accepted are those whose bytes and record are safe,
+        and housekeeping publishes later. After so long the doors close.
     check_seconds
-        How old an answer about disk, broker and state may be.
+        How old an answer about disk, broker and state may be; 0: each is asked for at once, by whoever wants to know.
     retry_seconds
         What a sender is told to wait.
     """
@@ -59,6 +62,7 @@ class RoomSettings:
     max_arriving_bytes: int = 512 * _MIB
     max_waiting_objects: int = 50_000
     max_age_seconds: float = 6 * 3600.0
+    max_broker_away_seconds: float = 300.0
     reopen_share: float = 0.8
     check_seconds: float = 1.0
     retry_seconds: float = 15.0
@@ -96,8 +100,8 @@ class Room:
     ----------
     free
         What is left for blobs.
-    lag
-        Consumer group → its topic.
+    groups
+        Consumer groups and the topics whose lag counts: (group, topic).
     """
 
     def __init__(
@@ -128,6 +132,7 @@ class Room:
         self._closed = ""
         self._closed_since = 0.0
         self._full = False
+        self._broker_seen = monotonic()
 
     # --- what arrives ----------------------------------------------------------------------------------
 
@@ -170,18 +175,30 @@ class Room:
         if full:
             return min(settings.retry_seconds, 1.0)
         if self._monotonic() - self._checked >= settings.check_seconds and self._checking.acquire(blocking=False):
-            try:
+            if settings.check_seconds:  # a broker that is away answers late, and a sender shall not wait for it
+                threading.Thread(target=self._check, name="room", daemon=True).start()
+            else:
                 self._check()
-            finally:
-                self._checking.release()
         return settings.retry_seconds if self._closed else 0.0
 
+    def close(self) -> None:
+        """Wait until nothing that this began asks broker or state any more."""
+        self._checking.acquire()  # for good: nobody looks again
+
     def _check(self) -> None:
+        """Look at everything once; called with ``_checking`` held, which ends here."""
+        try:
+            self._look()
+        finally:
+            self._checked = self._monotonic()
+            self._checking.release()
+
+    def _look(self) -> None:
         share = self._settings.reopen_share if self._closed else 1.0
         try:
             reason = self._reason(share)
         except TarnhelmError as error:
-            reason = error.code  # a broker or a state that is away takes nothing in
+            reason = error.code  # a state that is away takes nothing in
         now = self._monotonic()
         if reason and not self._closed:
             self._closed_since = now
@@ -189,7 +206,6 @@ class Room:
         elif self._closed and not reason:
             self._log(events.ROOM_OPEN, seconds=round(now - self._closed_since))
         self._closed = reason
-        self._checked = now
 
     def _reason(self, share: float) -> str:
         settings = self._settings
@@ -200,8 +216,13 @@ class Room:
                 return "disk-full"
             if disk.free < settings.min_free_bytes / share:
                 return "disk-low"
-        if self._lag() > settings.max_waiting_objects * share:
-            return "lag"
+        try:
+            if self._lag() > settings.max_waiting_objects * share:
+                return "lag"
+            self._broker_seen = self._monotonic()
+        except TarnhelmError as error:
+            if self._monotonic() - self._broker_seen > settings.max_broker_away_seconds:
+                return error.code
         if settings.max_age_seconds:
             waiting = [received for state, received in self._state.oldest().items() if state != "waiting"]
             if waiting and self._clock() - min(waiting) > settings.max_age_seconds * share:
