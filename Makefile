@@ -67,7 +67,8 @@ hostile-test: $(STAMP) ## Hostile files in full: bombs, nesting, lies about leng
 
 .PHONY: restore-test
 restore-test: $(STAMP) ## Back up and restore the keys of the way back: files, and the snapshot of a real OpenBao
-	$(PYTEST) tests/unit/steward/test_steward_recovery.py tests/unit/steward/test_steward_local_restore.py tests/integration/test_steward_restore.py
+	$(PYTEST) tests/unit/steward/test_steward_recovery.py tests/unit/steward/test_steward_local_restore.py \
+	    tests/integration/test_steward_restore.py tests/integration/test_steward_kills.py::test_a_restore
 
 .PHONY: witness-test
 witness-test: $(STAMP) ## The witness in full: what it finds, and its false alarms in 10,000 clean objects

@@ -71,6 +71,8 @@ def test_after_a_lost_disk_everything_is_there_again(ward):
     document = read_certificate(papers["certificate"], ward.here.people().load().writers()).document
     assert document["certificate"] == "restore"
     assert document["facts"]["ends_that_hold"] == 0
+    assert document["facts"]["files_brought_back"] == 4
+    assert document["facts"]["files_that_were_there_and_stayed"] == 0
     for path in (*ward.state.rglob("*"),):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
     assert not (ward.state / "restoring").exists()

@@ -121,8 +121,10 @@ class ActFile:
 
     def drop(self, case: Case) -> None:
         """Erase the act of a case that was carried out: of a withdrawn person it must not stay."""
-        erase(self._folder / f"{case.arguments}.json")
-        erase(self._folder / f"{case.id}.notes")
+        for name in (f"{case.arguments}.json", f"{case.id}.notes"):
+            for unfinished in self._folder.glob(f".{name}.*"):  # of a process that died while it wrote
+                erase(unfinished)
+            erase(self._folder / name)
 
 
 class Papers:

@@ -15,6 +15,7 @@ import shutil
 import sqlite3
 import tarfile
 from contextlib import closing
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final
 
 from tarnhelm.common.errors import BACKUP_UNREADABLE, STATE_UNSAFE, TarnhelmError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from tarnhelm.reveal.steward.ends import Ends
 
-__all__ = ["pack", "unpack_and_place"]
+__all__ = ["Placed", "pack", "unpack_and_place"]
 
 _PIECE: Final = 1 << 20
 _LARGEST_FILE: Final = 1 << 40
@@ -64,8 +65,25 @@ def pack(state: Path, spool: IO[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def unpack_and_place(state: Path, archive: IO[bytes], ends: Ends, *, replace: bool) -> int:
-    """Bring the files of an archive back; how many ends were applied again.
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What a restore came to.
+
+    Attributes
+    ----------
+    ends
+        How many ends were applied again, and hold.
+    brought_back, kept
+        Files that were moved to where they serve, and files of which those that were there stayed.
+    """
+
+    ends: int
+    brought_back: int
+    kept: int
+
+
+def unpack_and_place(state: Path, archive: IO[bytes], ends: Ends, *, replace: bool) -> Placed:
+    """Bring the files of an archive back.
 
     Parameters
     ----------
@@ -92,12 +110,12 @@ def unpack_and_place(state: Path, archive: IO[bytes], ends: Ends, *, replace: bo
         place = LocalPlace(staging)
         applied = apply_ends(place, ends)
         place.close()
-        _move(staging, state, replace=replace)
+        moved, kept = _move(staging, state, replace=replace)
         # What was not replaced is older than nothing, and may yet be older than the book: once more, in place.
         apply_ends(LocalPlace(state), ends)
     finally:
         _remove(staging)
-    return applied
+    return Placed(applied, moved, kept)
 
 
 def _files(state: Path) -> list[Path]:
@@ -152,22 +170,30 @@ def _write(path: Path, stream: IO[bytes]) -> None:
         raise TarnhelmError(STATE_UNSAFE) from None
 
 
-def _move(staging: Path, state: Path, *, replace: bool) -> None:
-    """Move each file to where it serves, the keys of a project last: without them nothing is served."""
-    order = {"projects": 0, "ledger": 1, "keys": 2}
+def _move(staging: Path, state: Path, *, replace: bool) -> tuple[int, int]:
+    """Move each file to where it serves; how many, and how many were there and stayed.
+
+    The ledger comes first: whoever met a project without one would make an empty one. The keys come last: without
+    them nothing is served.
+    """
+    order = {"ledger": 0, "projects": 1, "keys": 2}
+    moved = kept = 0
     files = [
         path for path in staging.glob("*/**/*") if path.is_file() and _MEMBER.fullmatch(str(path.relative_to(staging)))
     ]
     for path in sorted(files, key=lambda one: (order[one.relative_to(staging).parts[0]], str(one))):
         target = state / path.relative_to(staging)
         if target.exists() and not replace:
+            kept += 1
             continue
+        moved += 1
         _make_way(state, target)
         if target.suffix == ".sqlite":
             for suffix in ("-wal", "-shm"):
                 target.with_name(target.name + suffix).unlink(missing_ok=True)
         path.replace(target)
         _sync(target.parent)
+    return moved, kept
 
 
 def _make_way(root: Path, path: Path) -> None:

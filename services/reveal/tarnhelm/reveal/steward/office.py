@@ -9,7 +9,8 @@ The order in which things happen is the point. Carrying out is::
     done      certificate, correction and order are on the disk; the audit says so; the act is erased
 
 A case that was spent and whose act is not done is carried on by the same person with the same command; one whose act
-is done is refused for ever, because the audit says so and not a file that could be put back.
+is done is refused for ever. The audit says which of the two, and not a file that could be put back, or that was not
+written any more.
 """
 
 from __future__ import annotations
@@ -225,10 +226,12 @@ class Office:
         """
         view = self.desk.view(case_id)
         if self.is_done(case_id):
+            self.acts.drop(view.case)  # where it died just before
             self.audit.append("alarm", case=case_id, project=view.case.project, code=ACT_DONE.code, step="use")
             raise TarnhelmError(ACT_DONE)
         act = self.acts.of(view.case)
-        used = self._used_line(view, keys) if view.state is Verdict.USED else self._spend(view, act, keys, work)
+        spent = view.state is Verdict.USED or (view.state is Verdict.APPROVED and self.audit.was_used(case_id))
+        used = self._used_line(view, keys) if spent else self._spend(view, act, keys, work)
         handle = Handle(view, act, self.acts.notes(view.case), self.signer, used, self._here.clock())
         for name, content in work.do(handle).items():
             self.papers.put(case_id, name, content)

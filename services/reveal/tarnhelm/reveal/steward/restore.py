@@ -31,7 +31,7 @@ from tarnhelm.reveal.steward.reapply import apply_ends
 from tarnhelm.reveal.steward.recovery import join_shares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -98,8 +98,13 @@ def local_restore(
 ) -> Work:
     """Restore the files of one machine."""
 
-    def place(handle: Handle, archive: IO[bytes], book: Ends) -> int:
-        return unpack_and_place(state, archive, book, replace=bool(handle.act.arguments["replace"]))
+    def place(handle: Handle, archive: IO[bytes], book: Ends) -> dict[str, int]:
+        placed = unpack_and_place(state, archive, book, replace=bool(handle.act.arguments["replace"]))
+        return {
+            "ends_that_hold": placed.ends,
+            "files_brought_back": placed.brought_back,
+            "files_that_were_there_and_stayed": placed.kept,
+        }
 
     return _work("local", source, shares, ends, spool, place)
 
@@ -131,7 +136,7 @@ def server_restore(
 
     waiting = patience or Patience()
 
-    def place(_: Handle, archive: IO[bytes], book: Ends) -> int:
+    def place(_: Handle, archive: IO[bytes], book: Ends) -> dict[str, int]:
         end = time.monotonic() + waiting.seconds
         wait = _Wait(waiting, end, len(book.lines))
         session = VaultSession(settings.server, login)
@@ -144,7 +149,7 @@ def server_restore(
                 wait.turn()
         finally:
             session.close()
-        return _applied_when_ready(settings, book, wait)
+        return {"ends_that_hold": _applied_when_ready(settings, book, wait)}
 
     return _work("transit", source, shares, ends, spool, place)
 
@@ -155,7 +160,7 @@ def _work(
     shares: Sequence[str],
     ends: EndsFile,
     spool: AbstractContextManager[IO[bytes]],
-    place: Callable[[Handle, IO[bytes], Ends], int],
+    place: Callable[[Handle, IO[bytes], Ends], Mapping[str, int]],
 ) -> Work:
     def prepare(act: Act) -> dict[str, Any]:
         # The book of ends first: a restore without it would bring people back who were withdrawn.
@@ -177,8 +182,8 @@ def _work(
             for piece in open_backup(source, _key(source, shares)):
                 archive.write(piece)
             archive.seek(0)
-            applied = place(handle, archive, book)
-        facts = {"backup": handle.act.arguments["backup"], "what": what, "ends_that_hold": applied}
+            found = place(handle, archive, book)
+        facts = {"backup": handle.act.arguments["backup"], "what": what, **found}
         return {"certificate": handle.signer.certificate("restore", handle.view, handle.now, facts).to_bytes()}
 
     return Work(prepare, do)
