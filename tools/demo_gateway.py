@@ -34,7 +34,7 @@ from tarnhelm.gateway.board import Condition, PartNote, SqliteBoard
 from tarnhelm.gateway.broker import TOPICS
 from tarnhelm.gateway.broker.sqlite import SqliteBroker
 from tarnhelm.gateway.plans import ProjectPlan
-from tarnhelm.gateway.record import ManifestEntry, ObjectRecord, State
+from tarnhelm.gateway.record import ObjectRecord, State
 from tarnhelm.gateway.state import Decision, SqliteState, Step
 from tarnhelm.gateway.state.reading import SqliteReading
 from tarnhelm.gateway.stream import road
@@ -223,14 +223,8 @@ def plant(world: World, seed: int = 7) -> dict[str, str]:
             record = world.add(
                 object_id, State.RELEASED, received=received, door=DOORS[number % 3], stage="finalise",
                 output_sha256=f"{chance.getrandbits(256):064x}", size=chance.choice((526_336, 133_120, 8_650_752)),
-                output_path=f"TRIAL7-{number // 40:02d}/a{number // 40:02d}/b/{number:04d}.dcm",
             )  # fmt: skip
-            if number % 60 == 0:
-                entry = ManifestEntry(
-                    object_id, "stream", record.output_path, record.output_sha256, record.size, record.plan_digest,
-                    record.policy_digest, "", received + 1.4,
-                )  # fmt: skip
-                world.state.add_manifest(entry)
+            world.state.add_step(record.object_id, Step(received + 1.4, "released"))
         for state, count in ((State.ADMITTED, 14), (State.RUNNING, 3), (State.WITNESSING, 2), (State.VERIFIED, 5)):
             for number in range(count):
                 world.add(f"{chance.getrandbits(128):032x}", state, received=world.now - 2 - number, door=DOORS[0])

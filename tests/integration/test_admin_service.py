@@ -19,6 +19,7 @@ from tarnhelm.gateway.admin.client import channel_to
 from tarnhelm.gateway.admin.server import AdminServer
 from tarnhelm.gateway.admin.settings import AdminAddress, AdminCaller, Role
 from tarnhelm.gateway.record import State
+from tarnhelm.gateway.state import Step
 from tarnhelm.gateway.stream import road
 
 __all__ = ["world"]
@@ -309,3 +310,22 @@ def test_a_deep_header_is_cut() -> None:
     listing = list_header(stream.getvalue(), len(stream.getvalue()), values=True)
     assert listing.cut
     assert max(line.depth for line in listing.lines) <= 9
+
+
+def test_releases_are_listed_the_newest_first_and_after_the_purge(ward) -> None:
+    for number in range(7):
+        state = State.PURGED if number < 3 else State.RELEASED
+        record = ward.world.add(f"{number:032x}", state, received=100.0 + number, output_sha256=f"{number:064x}")
+        ward.world.state.add_step(record.object_id, Step(200.0 + number, "released"))
+    ward.world.add("f" * 32, State.PURGED, received=300.0)  # was rejected: nothing of it left
+    desk = ward.desk("local:one", Role.VIEWER)
+    found, token = [], ""
+    while True:
+        page = desk("ListReleases", pb.ListReleasesRequest(page_size=2, page_token=token))
+        found += [(row.object_id[-1], row.released) for row in page.releases]
+        token = page.next_page_token
+        if not token:
+            break
+    assert found == [(str(number), 200.0 + number) for number in range(6, -1, -1)]
+    for wrong in ("released:zz", "gone:", "purged:1234"):
+        assert desk.code("ListReleases", pb.ListReleasesRequest(page_token=wrong)) == "WEB-010"

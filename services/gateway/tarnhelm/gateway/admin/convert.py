@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,7 @@ from tarnhelm.common.errors import CATALOGUE, TarnhelmError
 from tarnhelm.gateway.admin.deciding import Verb
 from tarnhelm.gateway.admin.people import unsigned
 from tarnhelm.gateway.fsm import ACCEPTABLE
-from tarnhelm.gateway.record import ManifestEntry, ObjectRecord, State
+from tarnhelm.gateway.record import ObjectRecord, State
 from tarnhelm.gateway.state.reading import Selection
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VERBS",
+    "actions_of",
     "decision_row",
     "findings_of",
     "header_of",
@@ -49,6 +50,15 @@ _QUOTED: Final = re.compile(r'"[^"]*"')
 _PLACE: Final = re.compile(
     r'\([0-9A-Fa-fx]{4},(?:[0-9A-Fa-fx]{4}|"…",[0-9A-Fa-fx]{2,4})\)|[0-9A-Fa-f]{8}|\[\d{1,5}\]|[a-z][a-z-]{0,19}|\d{1,6}'
 )
+_ACTIONS: Final = frozenset({"ADD", "BLANK", "CLEAN", "JITTER", "KEEP", "PSEUDO", "REMOVE", "REPLACE"})
+_FINDINGS: Final = frozenset(
+    [
+        *("odd-value", "identifier-in-text", "placeholder-subject", "id-not-injective", "opaque-sequence", "padding"),
+        *("unused-bits", "trailing-zeros", "codestream-app", "codestream-box", "codestream-com", "codestream-tlm"),
+        *("codestream-trailing", "codestream-rle-header", "codestream-rle-slack"),
+    ]
+)
+"""What stages may flag (docs/reference/report.md); anything else is no word of theirs."""
 _MOST_PIECES: Final = 24
 _MOST_CODES: Final = 64
 
@@ -82,7 +92,7 @@ def object_row(record: ObjectRecord, proposed_by: str = "") -> pb.ObjectRow:
         object_id=record.object_id,
         state=record.state.value,
         stage=record.stage,
-        code=record.code,
+        code=_code(record.code),
         project=record.project,
         door=record.door,
         received=record.received,
@@ -102,21 +112,21 @@ def decision_row(decision: Decision) -> pb.DecisionRow:
         subject=subject,
         person=person,
         reason=decision.reason,
-        code=decision.code,
+        code=_code(decision.code),
         decided=decision.decided,
     )
 
 
-def release_row(entry: ManifestEntry) -> pb.ReleaseRow:
-    """Return a release as a line."""
+def release_row(record: ObjectRecord, released: float) -> pb.ReleaseRow:
+    """Return a released object as a line."""
     return pb.ReleaseRow(
-        object_id=entry.object_id,
-        output_path=entry.output_path,
-        sha256=entry.sha256,
-        size=entry.size,
-        plan_digest=entry.plan_digest,
-        policy_digest=entry.policy_digest,
-        released=entry.released,
+        object_id=record.object_id,
+        output_path=record.output_path,
+        sha256=record.output_sha256,
+        size=record.size,
+        plan_digest=record.plan_digest,
+        policy_digest=record.policy_digest,
+        released=released,
     )
 
 
@@ -125,32 +135,31 @@ def road_step(step: RoadStep) -> pb.RoadStep:
     return pb.RoadStep(
         step=step.step,
         status=step.status,
-        code=_word(step.code),
+        code=_code(step.code),
         message=sentence_of(step.code),
         at=step.at,
         seconds=step.seconds,
         bytes_in=step.bytes_in,
         bytes_out=step.bytes_out,
         findings=findings_of(step.findings),
-        actions=findings_of(step.actions),
+        actions=actions_of(step.actions),
     )
 
 
 def findings_of(counted: Mapping[tuple[str, str], int]) -> list[pb.Finding]:
-    """Return what was counted; workers that parse hostile files have said it, so each text is looked at."""
+    """Return (finding, attribute) → count; workers that parse hostile files have said it, so each text is looked at."""
     return [
-        pb.Finding(code=_word(code), attribute=plain_attribute(attribute), count=max(count, 0))
-        for (code, attribute), count in _by_attribute(counted)
+        pb.Finding(code=_finding(code), attribute=plain_attribute(attribute), count=max(count, 0))
+        for (code, attribute), count in sorted(counted.items())
     ]
 
 
-def _by_attribute(counted: Mapping[tuple[str, str], int]) -> Iterable[tuple[tuple[str, str], int]]:
-    """What stages count as (attribute, action) and as (finding, attribute), as the latter."""
-    found = []
-    for (first, second), count in counted.items():
-        pair = (second, first) if _known(first.split(" ")[0]) or first.startswith("(") else (first, second)
-        found.append((pair, count))
-    return sorted(found)
+def actions_of(counted: Mapping[tuple[str, str], int]) -> list[pb.Finding]:
+    """Return (attribute, action) → count in the same form."""
+    return [
+        pb.Finding(code=_action(action), attribute=plain_attribute(attribute), count=max(count, 0))
+        for (attribute, action), count in sorted(counted.items())
+    ]
 
 
 def header_of(shown: ShownHeader) -> pb.ShowHeaderResponse:
@@ -168,7 +177,7 @@ def header_of(shown: ShownHeader) -> pb.ShowHeaderResponse:
                 vr=line.vr,
                 length=line.length,
                 value="" if shown.withheld else line.value,
-                action=_word(action),
+                action=_action(action),
             )
         )
     return pb.ShowHeaderResponse(stage=shown.stage, elements=elements, cut=listing.cut, values_withheld=shown.withheld)
@@ -205,8 +214,17 @@ def _known(keyword: str) -> bool:
     return tag_for_keyword(keyword) is not None
 
 
-def _word(text: str) -> str:
-    return text if not text or _WORD.fullmatch(text) else "…"
+def _code(code: str) -> str:
+    """Codes come from stages too: one that is not of the catalogue is no code."""
+    return code if not code or code in CATALOGUE else "…"
+
+
+def _finding(code: str) -> str:
+    return code if code in CATALOGUE or code in _FINDINGS else "…"
+
+
+def _action(action: str) -> str:
+    return action if not action or action.upper() in _ACTIONS else "…"
 
 
 def status_message(status: Status) -> pb.Status:
@@ -215,7 +233,9 @@ def status_message(status: Status) -> pb.Status:
         measured=status.measured,
         sample_seconds=status.sample_seconds,
         states=[
-            pb.StateTally(state=one.state.value, code=one.code, objects=one.objects, bytes=one.bytes, oldest=one.oldest)
+            pb.StateTally(
+                state=one.state.value, code=_code(one.code), objects=one.objects, bytes=one.bytes, oldest=one.oldest
+            )
             for one in status.tallies
         ],
         lags=[pb.TopicLag(topic=topic, group=group, records=count) for topic, group, count in status.lags],

@@ -16,6 +16,7 @@ from tarnhelm.common.serve.errors import peer_names
 from tarnhelm.gateway.admin import convert
 from tarnhelm.gateway.admin.deciding import Desk, Verb, open_proposals
 from tarnhelm.gateway.admin.people import unsigned
+from tarnhelm.gateway.admin.releases import releases_page
 from tarnhelm.gateway.admin.road import RoadStep, road_of, stages_of
 from tarnhelm.gateway.admin.settings import Role
 from tarnhelm.gateway.state.reading import Selection
@@ -199,11 +200,10 @@ class AdminService(admin_pb2_grpc.AdminServiceServicer):
     async def ListReleases(self, request: pb.ListReleasesRequest, context: Any) -> pb.ListReleasesResponse:  # noqa: N802
         """List releases, the newest first."""
         self._person(context, "releases")
-        size, before = min(request.page_size or _PAGE, _MOST_PAGE), _before(request.page_token)
-        found = await asyncio.to_thread(self._rooms.reading.latest_releases, before, size + 1)
+        size, token = min(request.page_size or _PAGE, _MOST_PAGE), request.page_token
+        rows, more = await asyncio.to_thread(releases_page, self._rooms.store, token, size)
         return pb.ListReleasesResponse(
-            releases=[convert.release_row(one) for _, one in found[:size]],
-            next_page_token=str(found[size - 1][0]) if len(found) > size else "",
+            releases=[convert.release_row(record, at) for record, at in rows], next_page_token=more
         )
 
     async def GetSettings(self, request: pb.GetSettingsRequest, context: Any) -> pb.GetSettingsResponse:  # noqa: N802

@@ -25,7 +25,7 @@ __all__ = ["ObjectPages"]
 
 Fields = Mapping[str, list[str]]
 _ID: Final = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
-_WORD: Final = re.compile(r"[A-Za-z0-9._:-]{0,64}", re.ASCII)
+_WORD: Final = re.compile(r"[A-Za-z0-9._:-]{0,96}", re.ASCII)
 _VERBS: Final = {
     "retry": (pb.DECISION_RETRY, "Try again"),
     "reject": (pb.DECISION_REJECT, "Reject for good"),

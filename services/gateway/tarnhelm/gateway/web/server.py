@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -87,47 +86,45 @@ class WebServer:
     def run(self, stop: threading.Event) -> None:
         """Serve until ``stop``; raises OSError where the address or the certificate cannot be used."""
         try:
-            listener = self._listen()
-            self._ending = stop
-            site = self._site()
-            config = uvicorn.Config(
-                lambda: self._app(site),
-                factory=True,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=True,
-                proxy_headers=False,
-                lifespan="on",
-                ws="none",
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-                h11_max_incomplete_event_size=32 * 1024,
-                limit_concurrency=400,
-                timeout_keep_alive=20,
-            )
-            if self._settings.tls_certificate_file is not None:
-                config.load()
-                config.ssl = self._tls()
-            # What the server itself would say names addresses that people typed; the pages say what there is to say.
-            logging.getLogger("uvicorn").disabled = True
-            logging.getLogger("uvicorn.error").disabled = True
-            server = uvicorn.Server(config)
-            serving = threading.Thread(
-                target=server.run, kwargs={"sockets": [listener]}, name="tarnhelm-web", daemon=True
-            )
-            try:
-                serving.start()
-                self._log(events.WEB_STARTED, port=self.port)
-                self._first_link(site)
-                self.listening.set()
-                while serving.is_alive() and not stop.wait(_LOOK_SECONDS):
-                    pass
-            finally:
-                server.should_exit = True
-                serving.join()
-                listener.close()
+            with self._listen() as listener:
+                self._ending = stop
+                self._serve(listener, stop)
         finally:
             self.accounts.close()
+
+    def _serve(self, listener: socket.socket, stop: threading.Event) -> None:
+        site, settings = self._site(), self._settings
+        config = uvicorn.Config(
+            lambda: self._app(site),
+            factory=True,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="on",
+            ws="none",
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            h11_max_incomplete_event_size=32 * 1024,
+            limit_concurrency=400,
+            timeout_keep_alive=20,
+            ssl_certfile=settings.tls_certificate_file,
+            ssl_keyfile=settings.tls_key_file,
+        )
+        # What the server itself would say names addresses that people typed; the pages say what there is to say.
+        for name in ("uvicorn", "uvicorn.error"):
+            logging.getLogger(name).disabled = True
+        server = uvicorn.Server(config)
+        serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="tarnhelm-web")
+        serving.start()
+        try:
+            self._log(events.WEB_STARTED, port=self.port)
+            self._first_link(site)
+            self.listening.set()
+            while serving.is_alive() and not stop.wait(_LOOK_SECONDS):
+                pass
+        finally:
+            server.should_exit = True
+            serving.join()
 
     def _listen(self) -> socket.socket:
         host, _, port = self._settings.listen.rpartition(":")
@@ -152,12 +149,6 @@ class WebServer:
         token = self.accounts.first_link()
         if token:
             self._tell(f"No account yet. Make the first admin, within a day: {site.origin}/welcome?token={token}")
-
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(str(self._settings.tls_certificate_file), str(self._settings.tls_key_file))
-        return context
 
     def _app(self, site: Site) -> Any:
         settings = self._settings

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tarnhelm.gateway.record import ManifestEntry, ObjectRecord, State
+from tarnhelm.gateway.record import ObjectRecord, State
 
 if TYPE_CHECKING:
     from tarnhelm.gateway.state.base import Decision
@@ -79,10 +79,6 @@ class StateReading(Protocol):
 
     def latest_decisions(self, before: int, limit: int) -> Sequence[tuple[int, Decision]]:
         """Decisions with numbers below ``before``, the newest first."""
-        ...
-
-    def latest_releases(self, before: int, limit: int) -> Sequence[tuple[int, ManifestEntry]]:
-        """Releases with numbers below ``before``, the newest first."""
         ...
 
     def close(self) -> None:

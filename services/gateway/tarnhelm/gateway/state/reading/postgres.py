@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.postgres import Database
-from tarnhelm.gateway.record import ManifestEntry, ObjectRecord, State
+from tarnhelm.gateway.record import ObjectRecord, State
 from tarnhelm.gateway.state.base import Decision
 from tarnhelm.gateway.state.postgres_schema import configure
 from tarnhelm.gateway.state.reading.base import Selection, Tally, conditions, record_of
@@ -80,14 +80,6 @@ class PostgresReading:
             " WHERE number < %s ORDER BY number DESC LIMIT %s"
         )
         return [(row[0], Decision(*row[1:])) for row in self._rows(query, before, limit)]
-
-    def latest_releases(self, before: int, limit: int) -> Sequence[tuple[int, ManifestEntry]]:
-        """Releases below a number, the newest first."""
-        query = (
-            "SELECT number, object_id, run_id, output_path, sha256, size, plan_digest, policy_digest, verdict, released"
-            " FROM manifest WHERE number < %s ORDER BY number DESC LIMIT %s"
-        )
-        return [(row[0], ManifestEntry(*row[1:])) for row in self._rows(query, before, limit)]
 
     def close(self) -> None:
         """Let all connections go."""

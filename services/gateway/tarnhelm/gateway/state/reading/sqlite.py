@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.gateway.record import ManifestEntry, ObjectRecord, State
+from tarnhelm.gateway.record import ObjectRecord, State
 from tarnhelm.gateway.state.base import Decision
 from tarnhelm.gateway.state.reading.base import Selection, Tally, conditions, record_of
 from tarnhelm.gateway.state.schema import COLUMNS
@@ -84,11 +84,6 @@ class SqliteReading:
             " WHERE number < ? ORDER BY number DESC LIMIT ?"
         )
         return [(row[0], Decision(*row[1:])) for row in self._rows(query, before, limit)]
-
-    def latest_releases(self, before: int, limit: int) -> Sequence[tuple[int, ManifestEntry]]:
-        """Releases below a number, the newest first."""
-        query = "SELECT * FROM manifest WHERE number < ? ORDER BY number DESC LIMIT ?"
-        return [(row[0], ManifestEntry(*row[1:])) for row in self._rows(query, before, limit)]
 
     def close(self) -> None:
         """Close the file."""
