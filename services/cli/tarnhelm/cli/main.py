@@ -12,6 +12,7 @@ from tarnhelm.cli import (
     clean_command,
     config_commands,
     inspect_commands,
+    manifest_commands,
     project_commands,
     quarantine_commands,
     report_commands,
@@ -65,6 +66,7 @@ def build() -> typer.Typer:
     project_commands.register(app)
     site_commands.register(app)
     topic_commands.register(app)
+    manifest_commands.register(app)
     config_commands.register(app)
     up_command.register(app)
     send_command.register(app)

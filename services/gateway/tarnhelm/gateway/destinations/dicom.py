@@ -190,6 +190,7 @@ class DicomDestination:
         except (OSError, ssl.SSLError, RuntimeError):
             raise TarnhelmError(errors.PEER_AWAY) from None
         if not association.is_established:
+            _let_go(association)
             rejected, association_ended = association.is_rejected, association.acceptor.primitive
             # PS3.8 section 9.3.4: a permanent rejection is about who we are, a transient one about the peer's load.
             permanent = rejected and getattr(association_ended, "result", 0) == 1
@@ -225,6 +226,15 @@ class DicomDestination:
             else:
                 association.kill()
         association.join(5)
+        _let_go(association)
+
+
+def _let_go(association: Association) -> None:
+    """Close the socket: the library leaves one whose connection failed to the collector."""
+    own = getattr(association.dul.socket, "socket", None)
+    if own is not None:
+        with suppress(OSError):
+            own.close()
 
 
 def _spool(parcel: Parcel, scratch: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ class ManifestKey:
         """Make both files; of several processes that begin at once, one makes them and the others read."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = cls(Ed25519PrivateKey.generate())
-        work = path.with_name(f".{path.name}.{os.getpid()}")
+        work = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         fd = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             with os.fdopen(fd, "wb") as stream:

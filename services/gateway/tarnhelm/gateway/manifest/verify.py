@@ -52,7 +52,13 @@ class Verification:
     reason: str = ""
 
 
-def verify_lines(lines: Iterable[bytes], public: Sequence[Ed25519PublicKey], *, whole: bool = False) -> Verification:
+def verify_lines(
+    lines: Iterable[bytes],
+    public: Sequence[Ed25519PublicKey],
+    *,
+    whole: bool = False,
+    seen: set[tuple[str, int, str]] | None = None,
+) -> Verification:
     """Check lines in the order in which they stand; writers may alternate.
 
     Parameters
@@ -63,6 +69,8 @@ def verify_lines(lines: Iterable[bytes], public: Sequence[Ed25519PublicKey], *, 
         Keys that may have signed them: several, where the key was replaced.
     whole
         Every chain has to begin with its first line, as in the state; a file of one day begins anywhere.
+    seen
+        Gets writer, number and sha256 of each line that is right.
     """
     chains: dict[str, Chain] = {}
     objects: set[tuple[str, str]] = set()
@@ -83,6 +91,8 @@ def verify_lines(lines: Iterable[bytes], public: Sequence[Ed25519PublicKey], *, 
         if same in objects:
             return Verification(number, chains, number, "object")
         objects.add(same)
+        if seen is not None:
+            seen.add((line.writer, line.sequence, line.digest))
         first = line.sequence if before is None else before.first
         chains[line.writer] = Chain(line.writer, first, line.sequence, line.digest)
     return Verification(number, chains)
