@@ -180,7 +180,7 @@ class World:
             object_id,
             plan_digest=PLAN.digest,
             policy_digest=PLAN.policy_digest,
-            project=PROJECT,
+            project=changes.pop("project_id", PROJECT),
             received=time.time(),
             **changes,
         )
