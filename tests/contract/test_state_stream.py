@@ -11,7 +11,7 @@ import pytest
 from tarnhelm.common.stage import StageOutcome, Status
 from tarnhelm.gateway.plans import ProjectPlan
 from tarnhelm.gateway.record import ObjectRecord, State
-from tarnhelm.gateway.state import SqliteState, StaleRecordError, Step, StreamStore, Tally, VolumeRecord
+from tarnhelm.gateway.state import Decision, SqliteState, StaleRecordError, Step, StreamStore, Tally, VolumeRecord
 from tarnhelm.gateway.state.postgres import PostgresState
 
 
@@ -165,3 +165,10 @@ def test_a_volume_is_stepped_by_one_writer(store: StreamStore) -> None:
     store.add(record("two"))
     assert [one.object_id for one in store.members("v")] == ["one"]
     assert store.members("") == []
+
+
+def test_decisions_of_one_object(store: StreamStore) -> None:
+    mine = [Decision("one", kind, "ann", "because", "PIX-001", 1.0) for kind in ("propose", "accept")]
+    for decision in (mine[0], Decision("two", "reject", "ann", "because", "", 1.0), mine[1]):
+        store.decide(decision)
+    assert store.decisions_of("one") == mine

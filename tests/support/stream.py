@@ -265,7 +265,9 @@ class World:
         blobs: BlobStore | None = None,
         failpoint: Callable[[str], None] = lambda _name: None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.monotonic = monotonic
         self.settings = settings or WorldSettings()
         self.failpoint = failpoint
         self.clock = clock
@@ -372,6 +374,7 @@ class World:
             self.life,
             self.log,
             clock=self.clock,
+            monotonic=self.monotonic,
             failpoint=self.failpoint,
         )
 

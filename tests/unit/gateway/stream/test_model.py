@@ -52,6 +52,9 @@ class Stream(RuleBasedStateMachine):
         self.now = 1000.0
         self.die_at = ""
         self.messages = Messages()
+        keys = Path(self.folder.name) / "keys"
+        keys.mkdir()
+        (keys / "gateway.key").write_bytes(b"k" * 32)  # the same ids each time
         self.one = World(
             Path(self.folder.name),
             WorldSettings(
@@ -61,6 +64,7 @@ class Stream(RuleBasedStateMachine):
             broker=self.messages,
             failpoint=self.failpoint,
             clock=self.clock,
+            monotonic=self.clock,
         )
         self.pumps = {step: self.one.pump(step) for step in STEPS}
         self.accepted = {}

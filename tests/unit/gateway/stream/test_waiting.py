@@ -8,8 +8,10 @@ import time
 import pytest
 from tests.support.stream import DOORS, PROJECT, WorldSettings, fake, world
 
-from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.common import errors
+from tarnhelm.common.errors import Disposition, TarnhelmError
 from tarnhelm.gateway.intake import Arrival
+from tarnhelm.gateway.record import State
 from tarnhelm.gateway.stream.breaker import Breaker, BreakerSettings
 from tarnhelm.gateway.stream.room import DiskRoom, RoomSettings
 from tarnhelm.gateway.stream.turns import Turns
@@ -153,3 +155,49 @@ def test_the_doors_close_on_lag_on_age_and_when_too_much_arrives(tmp_path):
         second.abort()
         assert one.admitter.room() == 0.0
         assert one.room.arriving == (0, 0)
+
+
+def test_a_full_disk_is_waited_for_and_tells_the_sender(tmp_path):
+    with world(tmp_path) as one:
+        for number in range(5):
+            one.send(fake(number))
+        begin = one.blobs.begin
+
+        def full(_name):
+            raise TarnhelmError(errors.BLOB_NO_SPACE)
+
+        one.blobs.begin = full
+        with pytest.raises(TarnhelmError) as caught:
+            one.send(fake(9))
+        assert caught.value.disposition is Disposition.RETRY
+        assert one.room.arriving == (0, 0)
+        one.start()
+        until = time.monotonic() + 30
+        while "BLB-001" not in one.lines.getvalue():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert one.state.counts() == {State.ADMITTED: 5}
+        one.blobs.begin = begin
+        one.wait(State.VERIFIED, count=5)
+
+
+def test_a_state_that_is_away_is_waited_for(tmp_path):
+    with world(tmp_path) as one:
+        for number in range(5):
+            one.send(fake(number))
+        together = one.state.together
+
+        def away():
+            raise TarnhelmError(errors.STATE_AWAY)
+
+        one.state.together = away
+        with pytest.raises(TarnhelmError):
+            one.send(fake(9))
+        one.start()
+        until = time.monotonic() + 30
+        while "STA-001" not in one.lines.getvalue():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        one.state.together = together
+        one.wait(State.VERIFIED, count=5)
+        assert one.state.counts() == {State.VERIFIED: 5}

@@ -77,6 +77,7 @@ CREATE TABLE gateway.volumes (
   volume text PRIMARY KEY, plan_digest text NOT NULL, revision bigint NOT NULL, state text NOT NULL,
   members bigint NOT NULL, geometry text NOT NULL, opened double precision NOT NULL, touched double precision NOT NULL
 );
+CREATE INDEX decisions_by_object ON gateway.decisions (object_id);
 CREATE INDEX volumes_by_state ON gateway.volumes (state, touched)
 """
 _LOCK: Final = 0x74617267

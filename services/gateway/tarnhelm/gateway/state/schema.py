@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS steps (
 CREATE TABLE IF NOT EXISTS volumes (
   volume TEXT PRIMARY KEY, plan_digest TEXT NOT NULL, revision INTEGER NOT NULL, state TEXT NOT NULL,
   members INTEGER NOT NULL, geometry TEXT NOT NULL, opened REAL NOT NULL, touched REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS decisions_by_object ON decisions (object_id);
 CREATE INDEX IF NOT EXISTS volumes_by_state ON volumes (state, touched);
 """
 COLUMNS: Final = (

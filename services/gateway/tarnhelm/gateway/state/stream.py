@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tarnhelm.gateway.plans import ProjectPlan
 from tarnhelm.gateway.record import ObjectRecord, State
-from tarnhelm.gateway.state.base import StateStore
+from tarnhelm.gateway.state.base import Decision, StateStore
 
 __all__ = ["UNFINISHED", "Step", "StreamStore", "Tally", "VolumeRecord"]
 
@@ -150,6 +150,10 @@ class StreamStore(StateStore, Protocol):
 
     def steps(self, object_id: str) -> Sequence[Step]:
         """Return an object's road in order."""
+        ...
+
+    def decisions_of(self, object_id: str) -> Sequence[Decision]:
+        """Return the decisions about one object in order."""
         ...
 
     def members(self, volume: str) -> Sequence[ObjectRecord]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.gateway.plans import ProjectPlan, plan_of
 from tarnhelm.gateway.record import ObjectRecord, State
-from tarnhelm.gateway.state.base import StaleRecordError
+from tarnhelm.gateway.state.base import Decision, StaleRecordError
 from tarnhelm.gateway.state.schema import COLUMNS
 from tarnhelm.gateway.state.stream import UNFINISHED, Step, Tally, VolumeRecord
 
@@ -137,6 +137,13 @@ class StreamQueries:
         """Return an object's road."""
         query = "SELECT at, step, code, seconds FROM steps WHERE object_id=? ORDER BY at, step"
         return [Step(*row) for row in self._asked(query, (object_id,))]
+
+    def decisions_of(self, object_id: str) -> Sequence[Decision]:
+        """Return the decisions about one object."""
+        query = (
+            "SELECT object_id, kind, decided_by, reason, code, decided FROM decisions WHERE object_id=? ORDER BY number"
+        )
+        return [Decision(*row) for row in self._asked(query, (object_id,))]
 
     # --- volumes ---------------------------------------------------------------------------------------
 

@@ -104,11 +104,9 @@ class Decisions:
         record = self._state.get(object_id)
         if record is None or record.state is not State.QUARANTINED:
             return None
-        found = None
-        for decision in self._state.decisions():
-            if decision.object_id == object_id:
-                found = decision if decision.kind == _PROPOSED and decision.code == record.code else None
-        return found
+        decisions = self._state.decisions_of(object_id)
+        last = decisions[-1] if decisions else None
+        return last if last is not None and last.kind == _PROPOSED and last.code == record.code else None
 
     def accept(self, object_id: str, *, by: str, reason: str) -> ObjectRecord:
         """Accept the unchecked pixels that another person proposed; it goes through all stages and the witness.
