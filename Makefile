@@ -103,6 +103,10 @@ bench-stage: $(STAMP) ## What an object costs on its way through metadata servic
 bench-blobs: $(STAMP) ## What the blob stores cost beside a plain file copy: MB/s, blobs a second, CPU
 	$(BIN)/python -m tests.bench.blobs
 
+.PHONY: bench-doors
+bench-doors: $(STAMP) ## What the DICOM and STOW-RS doors receive, beside DCMTK's storescp
+	$(BIN)/python -m tests.bench.doors
+
 .PHONY: bench-broker
 bench-broker: $(STAMP) ## Messages per second and latency of the embedded broker and of Apache Kafka
 	$(BIN)/python -m tests.bench.broker

@@ -13,6 +13,8 @@ import zlib
 from pathlib import Path
 
 import pytest
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.uid import (
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
@@ -30,9 +32,10 @@ from tests.support.certificates import Authority
 from tests.support.door_peers import PATIENT, RawCaller, associate_pdu, association, image, instance, open_door
 
 from tarnhelm.common import errors
-from tarnhelm.common.errors import Disposition, ErrorCode, TarnhelmError
+from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.events import EventLog
 from tarnhelm.gateway.doors.dicom import DicomDoor
+from tarnhelm.gateway.doors.dicom_commitment import report_of
 from tarnhelm.gateway.doors.dicom_file import file_head
 from tarnhelm.gateway.doors.dicom_negotiation import storage_classes, transfer_syntaxes
 from tarnhelm.gateway.doors.dicom_settings import CommitmentPeer, DicomDoorSettings, DicomTitle
@@ -185,7 +188,7 @@ def test_what_admission_refuses_is_not_understood():
         (TarnhelmError(errors.NO_SPACE), 0xA700),
         (OSError(28, "full"), 0xA700),
         (TarnhelmError(errors.TOO_LARGE), 0xC000),
-        (TarnhelmError(ErrorCode("GTW-021", Disposition.REJECT, "", "")), 0x0124),
+        (TarnhelmError(errors.NO_PLAN), 0x0124),
     ],
 )
 @pytest.mark.parametrize("where", ["begin", "commit"])
@@ -309,6 +312,13 @@ def test_where_there_is_no_room_objects_are_put_off_and_echoes_are_answered():
         assert rejection(door) == (2, 3, 1)
         with association(door, build_context(VERIFICATION)) as caller:
             assert caller.send_c_echo().Status == 0x0000
+
+
+def test_where_nobody_can_tell_whether_there_is_room_objects_are_put_off(monkeypatch):
+    admitter = RecordingAdmitter()
+    monkeypatch.setattr(admitter, "room", lambda: 1 / 0)
+    with open_door(admitter) as door:
+        assert rejection(door) == (2, 3, 1)
 
 
 def test_associations_beyond_the_bounds_are_put_off():
@@ -467,6 +477,16 @@ def test_storage_commitment_is_reported_on_an_association_of_its_own():
             until(lambda: reports == [1])
     finally:
         server.shutdown()
+
+
+def test_odd_uids_of_a_commitment_request_come_back_as_they_were():
+    admitter, request = RecordingAdmitter(), commitment_request(0)
+    uid = DataElement(0x0008_1155, "UI", "1.2..03", validation_mode=IGNORE)
+    request.ReferencedSOPSequence[0].add(uid)
+    body = encode(request, is_implicit_vr=True, is_little_endian=True)
+    report = report_of(body, ImplicitVRLittleEndian, "p", admitter)
+    assert b"1.2..03\x00" in report.encoded(implicit=True)
+    assert report.event == 2
 
 
 def test_a_commitment_request_that_cannot_be_read_fails():

@@ -279,6 +279,30 @@ def test_it_runs_until_it_is_stopped(folder):
     assert len(admitter.objects) == 1
 
 
+def test_a_look_that_fails_does_not_end_the_door(folder, monkeypatch):
+    monkeypatch.setattr("tarnhelm.gateway.doors.folder._FAULT_SECONDS", 0.01)
+    admitter, stop, calls = RecordingAdmitter(), threading.Event(), []
+
+    def room():
+        calls.append(1)
+        return 1 / 0 if len(calls) == 1 else 0.0
+
+    monkeypatch.setattr(admitter, "room", room)
+    (folder / "a").write_bytes(b"x")
+    settings = FolderDoorSettings(folder=folder, project="p", settle_seconds=0.01, poll_seconds=0.01)
+    thread = threading.Thread(target=FolderDoor(settings, admitter).run, args=(stop,))
+    thread.start()
+    try:
+        deadline = time.monotonic() + 30
+        while names(folder):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        stop.set()
+        thread.join(30)
+    assert len(admitter.objects) == 1
+
+
 def test_nothing_is_lost_when_the_process_is_killed_between_receipt_and_removal(folder, tmp_path):
     content, marker = write_image(folder / "a", 0), tmp_path / "committed"
     program = f"""

@@ -165,6 +165,13 @@ def test_where_there_is_no_room_callers_are_told_when_to_come_back(files):
     assert (status, headers["retry-after"]) == (503, "30")
 
 
+def test_where_nobody_can_tell_whether_there_is_room_callers_are_put_off(files, monkeypatch):
+    admitter = RecordingAdmitter()
+    monkeypatch.setattr(admitter, "room", lambda: 1 / 0)
+    with open_door(admitter) as door:
+        assert post(door, multipart(files[0]))[0] == 503
+
+
 def test_a_part_without_data_or_of_another_type_fails(files):
     with open_door(RecordingAdmitter()) as door:
         assert post(door, multipart(b""))[0] == 409

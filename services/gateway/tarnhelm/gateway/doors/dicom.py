@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import socket
 import threading
 import time
@@ -15,7 +14,7 @@ from tarnhelm.common.events import EventLog
 from tarnhelm.gateway.doors.dicom_association import Association
 from tarnhelm.gateway.doors.dicom_commitment import AcceptedInstances, Report, ReportSender
 from tarnhelm.gateway.doors.dicom_messages import Status
-from tarnhelm.gateway.doors.dicom_negotiation import Proposal, Rejection
+from tarnhelm.gateway.doors.dicom_negotiation import Proposal, Rejection, quiet_libraries
 from tarnhelm.gateway.doors.dicom_settings import DicomDoorSettings, DicomTitle
 from tarnhelm.gateway.doors.dicom_store import Answer
 from tarnhelm.gateway.doors.metrics import DoorMetrics
@@ -64,21 +63,7 @@ class DicomDoor:
         self._stop = threading.Event()
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
-        # The library's loggers quote what callers sent.
-        logging.getLogger("pynetdicom").disabled = True
-        for name in (
-            "acse",
-            "ae",
-            "assoc",
-            "association",
-            "dimse",
-            "dul",
-            "events",
-            "pdu",
-            "pdu_items",
-            "pdu_primitives",
-        ):
-            logging.getLogger(f"pynetdicom.{name}").disabled = True
+        quiet_libraries()
 
     @property
     def port(self) -> int:
@@ -131,10 +116,12 @@ class DicomDoor:
         self._log(events.DOOR_CLOSED, door=self.settings.name)
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until ``stop`` is set."""
+        """Serve until ``stop`` is set; raises DOR-009 where the listening thread ended before."""
         self.start()
         try:
-            stop.wait()
+            while not stop.wait(1.0):
+                if self._acceptor is None or not self._acceptor.is_alive():
+                    raise TarnhelmError(errors.DOOR_FAULT)
         finally:
             self.close()
 
@@ -145,7 +132,7 @@ class DicomDoor:
             raise Rejection(1, 1, 7, errors.CALLER_UNKNOWN)
         if not self._knows(title, proposal.calling, association.address, names):
             raise Rejection(1, 1, 3, errors.CALLER_UNKNOWN)
-        if not proposal.only_verification and self.admitter.room() > 0:
+        if not proposal.only_verification and self._full():
             raise Rejection(2, 3, 1, errors.DOOR_FULL)
         with self._lock:
             callers = [other.caller for other in self._live if other.caller]
@@ -176,6 +163,12 @@ class DicomDoor:
         """See :class:`~tarnhelm.gateway.doors.dicom_association.Host`."""
         self._metrics.refused.labels(self.settings.name, errors.CALLER_LEFT.code).inc()
         self._log(events.COMMITMENT_LOST, door=self.settings.name, code=errors.CALLER_LEFT.code)
+
+    def _full(self) -> bool:
+        try:
+            return self.admitter.room() > 0
+        except Exception:  # noqa: BLE001 - where nobody can tell, there is no room
+            return True
 
     def _knows(self, title: DicomTitle, calling: str, address: str, names: frozenset[str]) -> bool:
         if (title.callers or not self.settings.loopback) and calling not in title.callers:

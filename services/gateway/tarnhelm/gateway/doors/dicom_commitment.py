@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Final, Protocol
 
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pynetdicom import AE, build_role
@@ -30,6 +32,10 @@ __all__ = ["MAX_REQUEST_BYTES", "AcceptedInstances", "Report", "ReportSender", "
 MAX_REQUEST_BYTES: Final = 4 << 20
 """About 25,000 references."""
 _MAX_REFERENCES: Final = 30_000
+_TRANSACTION: Final = 0x0008_1195
+_REFERENCES: Final = 0x0008_1199
+_SOP_CLASS: Final = 0x0008_1150
+_SOP_INSTANCE: Final = 0x0008_1155
 ALL_HERE: Final = 1
 SOME_FAILED: Final = 2
 
@@ -67,11 +73,8 @@ def report_of(request: bytes, transfer_syntax: str, project: str, instances: Acc
     """Look up what an N-ACTION asks for; raises DOR-001 where the request cannot be read."""
     try:
         asked = read_dataset(BytesIO(request), transfer_syntax == IMPLICIT_LITTLE, True, bytelength=len(request))
-        transaction = str(asked.TransactionUID)
-        pairs = [
-            (str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID))
-            for item in asked.ReferencedSOPSequence
-        ]
+        transaction = _raw(asked, _TRANSACTION)
+        pairs = [(_raw(item, _SOP_CLASS), _raw(item, _SOP_INSTANCE)) for item in asked[_REFERENCES].value]
     except Exception:  # noqa: BLE001 - whatever the parser trips over, its text may quote a value
         raise TarnhelmError(errors.PROTOCOL_BROKEN) from None
     uids = [transaction, *(uid for pair in pairs for uid in pair)]
@@ -80,19 +83,30 @@ def report_of(request: bytes, transfer_syntax: str, project: str, instances: Acc
     here, missing = [], []
     for sop_class, sop_instance in pairs:
         item = Dataset()
-        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, sop_instance
+        _set(item, _SOP_CLASS, sop_class)
+        _set(item, _SOP_INSTANCE, sop_instance)
         if instances.accepted(project, sop_instance):
             here.append(item)
         else:
             item.FailureReason = int(Status.NO_SUCH_OBJECT)
             missing.append(item)
     answer = Dataset()
-    answer.TransactionUID = transaction
+    _set(answer, _TRANSACTION, transaction)
     if here:
         answer.ReferencedSOPSequence = here
     if missing:
         answer.FailedSOPSequence = missing
     return Report(SOME_FAILED if missing else ALL_HERE, answer)
+
+
+def _raw(data_set: Dataset, tag: int) -> str:
+    """Return a UID as it was sent: pydicom's conversion would warn of an odd one, and quote it."""
+    value = data_set.get_item(tag).value
+    return bytes(value).decode("ascii").rstrip("\x00 ")
+
+
+def _set(data_set: Dataset, tag: int, uid: str) -> None:
+    data_set.add(DataElement(tag, "UI", uid, validation_mode=IGNORE))
 
 
 class ReportSender:

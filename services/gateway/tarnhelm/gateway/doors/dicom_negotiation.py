@@ -5,6 +5,8 @@ The PDUs are decoded and encoded by pynetdicom; what is accepted is decided here
 
 from __future__ import annotations
 
+import logging
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -41,6 +43,7 @@ __all__ = [
     "accept_pdu",
     "contexts_of",
     "proposal_of",
+    "quiet_libraries",
     "storage_classes",
     "transfer_syntaxes",
 ]
@@ -86,6 +89,14 @@ class Proposal:
     @property
     def _contexts(self) -> list[PresentationContext]:
         return self.request.presentation_context_definition_list
+
+
+def quiet_libraries() -> None:
+    """Keep pynetdicom's loggers and pydicom's warnings from writing: they quote what callers sent."""
+    logger = logging.getLogger("pynetdicom")
+    logger.propagate = False
+    logger.setLevel(logging.CRITICAL + 1)
+    warnings.filterwarnings("ignore", message="(Invalid value for VR|The value length)")
 
 
 @cache

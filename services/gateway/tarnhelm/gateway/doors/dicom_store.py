@@ -14,7 +14,6 @@ __all__ = ["Answer", "StoreOperation"]
 
 _LOOK_BYTES: Final = 2_048
 """SOP Class and SOP Instance UID stand among a data set's first elements."""
-_NO_PLAN: Final = "GTW-021"
 
 
 class Answer(NamedTuple):
@@ -130,6 +129,6 @@ def _answer_of(error: Exception) -> Answer:
         return Answer(Status.OUT_OF_RESOURCES, Reception.REFUSED, errors.DOOR_FAULT.code)
     if error.disposition is Disposition.RETRY:
         return Answer(Status.OUT_OF_RESOURCES, Reception.REFUSED, error.code)
-    if error.code == _NO_PLAN:
+    if error.code == errors.NO_PLAN.code:
         return Answer(Status.NOT_AUTHORISED, Reception.REFUSED, error.code)
     return Answer(Status.CANNOT_UNDERSTAND, Reception.REFUSED, error.code)

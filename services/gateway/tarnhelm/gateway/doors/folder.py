@@ -32,6 +32,7 @@ _UNFINISHED: Final = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "
 _CHUNK_BYTES: Final = 1 << 20
 _MAX_DEPTH: Final = 16
 _RETRY_SECONDS: Final = 30.0
+_FAULT_SECONDS: Final = 5.0
 _EMPTY_SECONDS: Final = 3_600.0
 
 
@@ -81,7 +82,13 @@ class FolderDoor:
         self.check()
         self._log(events.DOOR_OPENED, door=self.settings.name, port=0)
         while not stop.is_set():
-            wait = self.look(stop)
+            try:
+                wait = self.look(stop)
+            except Exception:  # noqa: BLE001 - a state or a folder that is away for a while must not end the door
+                wait = _FAULT_SECONDS
+                code = errors.DOOR_FAULT.code
+                self._metrics.refused.labels(self.settings.name, code).inc()
+                self._log(events.DOOR_WAITS, door=self.settings.name, code=code, seconds=int(wait))
             stop.wait(max(wait, self.settings.poll_seconds))
         self._log(events.DOOR_CLOSED, door=self.settings.name)
 

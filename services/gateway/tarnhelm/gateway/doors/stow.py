@@ -37,6 +37,7 @@ _ANSWERED: Final = frozenset({"*/*", "application/*", "application/json", _DICOM
 _DRAIN_BYTES: Final = 1 << 20
 _DRAIN_SECONDS: Final = 2.0
 _BUSY_SECONDS: Final = 5
+_LOOP_SECONDS: Final = 5.0
 _STATUS_OF: Final = {
     errors.PROTOCOL_BROKEN.code: 400,
     errors.CALLER_SLOW.code: 408,
@@ -70,6 +71,7 @@ class StowDoor:
         self._tls = server_context(settings.tls_certificate_file, settings.tls_key_file, settings.client_ca_file)
         self._in_hand = 0
         self._pool: ThreadPoolExecutor | None = None
+        self._asking: ThreadPoolExecutor | None = None
         self._listener: socket.socket | None = None
         self._http: HttpThread | None = None
 
@@ -89,6 +91,7 @@ class StowDoor:
             raise TarnhelmError(errors.DOOR_SHUT) from None
         self._listener = listener
         self._pool = ThreadPoolExecutor(self.settings.max_requests, thread_name_prefix="stow")
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="stow-room")
         self._http = HttpThread(
             self.application(),
             listener,
@@ -103,18 +106,21 @@ class StowDoor:
 
     def close(self) -> None:
         """Take no more requests; those in hand may end within ``drain_seconds``."""
-        if self._http is None or self._pool is None:
+        if self._http is None or self._pool is None or self._asking is None:
             return
         self._http.close()
         self._pool.shutdown()
+        self._asking.shutdown()
         self._http = None
         self._log(events.DOOR_CLOSED, door=self.settings.name)
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until ``stop`` is set."""
+        """Serve until ``stop`` is set; raises DOR-009 where the server ended before."""
         self.start()
         try:
-            stop.wait()
+            while not stop.wait(1.0):
+                if self._http is None or not self._http.alive:
+                    raise TarnhelmError(errors.DOOR_FAULT)
         finally:
             self.close()
 
@@ -135,6 +141,10 @@ class StowDoor:
 
     async def _answer(self, route: StowRoute, request: Request) -> Response:
         refusal = self._refusal(route, request)
+        if refusal is None and (wait := await asyncio.get_running_loop().run_in_executor(self._asking, self._wait)):
+            refusal = 503, errors.DOOR_FULL.code, wait
+        if refusal is None and self._in_hand >= self.settings.max_requests:
+            refusal = 503, errors.CALLERS_TOO_MANY.code, _BUSY_SECONDS
         if refusal is not None:
             status, code, retry = refusal
             await _drain(request)
@@ -152,7 +162,7 @@ class StowDoor:
             status, document = store.answer()
             response = Response(document, status, media_type=_DICOM_JSON)
             if status == 503:
-                response.headers["Retry-After"] = str(math.ceil(self._admitter.room()) or _BUSY_SECONDS)
+                response.headers["Retry-After"] = str(_BUSY_SECONDS)
         except TarnhelmError as error:
             code, status = error.code, _STATUS_OF.get(error.code, 500)
             response = self._short(status, code)
@@ -189,12 +199,14 @@ class StowDoor:
             return 400, errors.PROTOCOL_BROKEN.code, 0
         if int(request.headers.get("content-length", "0")) > self.settings.max_request_bytes:
             return 413, errors.TOO_LARGE.code, 0
-        if self._in_hand >= self.settings.max_requests:
-            return 503, errors.CALLERS_TOO_MANY.code, _BUSY_SECONDS
-        wait = self._admitter.room()
-        if wait > 0:
-            return 503, errors.DOOR_FULL.code, math.ceil(wait)
         return None
+
+    def _wait(self) -> int:
+        """Seconds after which there may be room, 0 where there is; asks state and broker, so not in the loop's thread."""
+        try:
+            return math.ceil(self._admitter.room())
+        except Exception:  # noqa: BLE001 - where nobody can tell, there is no room
+            return _BUSY_SECONDS
 
     def _short(self, status: int, code: str, retry_seconds: int = 0) -> Response:
         headers = {"Connection": "close"}
@@ -238,7 +250,11 @@ class _Body:
         while more:
             limit = began + settings.request_seconds + received / settings.min_bytes_per_second
             left = min(limit - time.monotonic(), settings.stall_seconds)
-            message = asyncio.run_coroutine_threadsafe(self._next(max(left, 0.0)), self._loop).result()
+            asked = asyncio.run_coroutine_threadsafe(self._next(max(left, 0.0)), self._loop)
+            try:
+                message = asked.result(settings.stall_seconds + _LOOP_SECONDS)
+            except TimeoutError:  # the loop has ended under a request that outlived its door's patience
+                raise TarnhelmError(errors.CALLER_LEFT) from None
             if message["type"] != "http.request":
                 raise TarnhelmError(errors.CALLER_LEFT)
             body, more = message.get("body", b""), message.get("more_body", False)

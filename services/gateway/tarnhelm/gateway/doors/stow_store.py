@@ -171,7 +171,7 @@ def _failed_by(head: FileHead, error: Exception) -> Stored:
         return _failed(head, Status.OUT_OF_RESOURCES, errors.DOOR_FAULT.code)
     if error.disposition is Disposition.RETRY:
         return _failed(head, Status.OUT_OF_RESOURCES, error.code)
-    if error.code == "GTW-021":
+    if error.code == errors.NO_PLAN.code:
         return _failed(head, Status.NOT_AUTHORISED, error.code)
     return _failed(head, Status.CANNOT_UNDERSTAND, error.code)
 
