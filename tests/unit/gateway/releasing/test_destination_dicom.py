@@ -198,6 +198,15 @@ def test_an_association_is_made_anew_after_so_many_objects(peers, destinations):
     assert (len(peer.got), peer.associations) == (5, 3)
 
 
+def test_an_association_that_carries_nothing_is_released(peers, destinations):
+    peer = peers()
+    destination = destinations(peer.port, idle_seconds=0.2)
+    destination.deliver(parcel(dicom_bytes(1)))
+    until(lambda: not peer.server.active_associations)
+    destination.deliver(parcel(dicom_bytes(2)))
+    assert (len(peer.got), peer.associations) == (2, 2)
+
+
 def test_who_is_not_let_in_waits(peers, destinations):
     assert code_of(destinations(peers().port, called_aet="OTHER"), dicom_bytes(1)) == "DLV-003"
 

@@ -81,6 +81,8 @@ class DicomDestination:
         self._idle: list[_Line] = []
         self._forms: set[Form] = set()
         self._made = 0
+        self._closing = threading.Event()
+        self._keeper: threading.Thread | None = None
         # Else the library would decode an object and encode it anew, and other bytes would be stored.
         _config.STORE_SEND_CHUNKED_DATASET = True
 
@@ -115,27 +117,23 @@ class DicomDestination:
 
     def close(self) -> None:
         """Release what is open."""
-        with self._lock:
-            lines, self._idle = self._idle, []
-        for line in lines:
-            self._hang_up(line)
-            line.scratch.unlink(missing_ok=True)
+        self._closing.set()
+        if self._keeper is not None:
+            self._keeper.join()
+        self._release_idle(0.0)
 
     # --- associations ----------------------------------------------------------------------------------
 
     @contextmanager
     def _line(self) -> Iterator[_Line]:
-        now = time.monotonic()
         with self._lock:
             line = self._idle.pop() if self._idle else None
-            stale = [one for one in self._idle if now - one.used > self._settings.idle_seconds]
-            self._idle = [one for one in self._idle if one not in stale]
             if line is None:
                 self._made += 1
                 line = _Line(self._settings.scratch / f"{self._name}-{os.getpid()}-{self._made}")
-        for one in stale:
-            self._hang_up(one)
-            one.scratch.unlink(missing_ok=True)
+            if self._keeper is None:
+                self._keeper = threading.Thread(target=self._keep, name=f"tarnhelm-idle-{self._name}", daemon=True)
+                self._keeper.start()
         try:
             yield line
         except BaseException:
@@ -147,6 +145,19 @@ class DicomDestination:
                 line.scratch.unlink(missing_ok=True)
             with self._lock:
                 self._idle.append(line)
+
+    def _keep(self) -> None:
+        """Release associations that nothing was sent over for a while: a peer may have room for few."""
+        while not self._closing.wait(self._settings.idle_seconds / 2):
+            self._release_idle(self._settings.idle_seconds)
+
+    def _release_idle(self, seconds: float) -> None:
+        now = time.monotonic()
+        with self._lock:
+            stale = [one for one in self._idle if now - one.used >= seconds]
+            self._idle = [one for one in self._idle if one not in stale]
+        for line in stale:
+            self._hang_up(line)
 
     def _associated(self, line: _Line, form: Form) -> Association:
         """Return an association that may carry this form; an open one where it can."""

@@ -98,10 +98,12 @@ class TopicDestination:
             count = -(-parcel.size // room)
             with closing(_cut(parcel.open(), room)) as pieces:
                 for index, data in enumerate(pieces):
-                    record.chunk.index = index
-                    record.chunk.count = count
-                    record.chunk.data = data
-                    sending.publish(record)
+                    one = ingest_pb2.CleanRecord()  # a message keeps the memory of what was in it before
+                    one.CopyFrom(record)
+                    one.chunk.index = index
+                    one.chunk.count = count
+                    one.chunk.data = data
+                    sending.publish(one)
                     record.ClearField("manifest_line")
         sending.wait()
 
