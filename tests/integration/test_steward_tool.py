@@ -277,6 +277,15 @@ def test_the_key_is_renewed_and_what_a_thief_copied_before_opens_no_more(steward
     assert hospital.send("MRN1") == first
 
 
+@pytest.mark.parametrize("steward_hospital", ["servers"], indirect=True)
+def test_a_project_that_keeps_the_uids_of_every_object(steward_hospital: StewardHospital) -> None:
+    hospital = steward_hospital
+    made = hospital.steward("project", "create", "trial-9", "--record-uids", "--whole-weeks", *hospital.by("sam"))
+    assert "every object's UIDs" in made.out
+    hospital.send("MRN1", label="trial-9", study="1.2.3.4")
+    assert re.search(r"^uids .*'1\.2\.3\.4'", hospital.opened_text("trial-9"), re.MULTILINE)
+
+
 @pytest.mark.parametrize("steward_hospital", ["files"], indirect=True)
 def test_what_only_a_server_has_is_said(steward_hospital: StewardHospital) -> None:
     hospital = steward_hospital

@@ -243,6 +243,29 @@ def test_paths_are_part_of_the_way_back(linkage, project, assigner, state):
     assert list(record.pairs) == pairs
 
 
+@pytest.mark.parametrize("way", ["one by one", "together"])
+def test_the_uids_of_every_object_are_kept_where_the_project_asks(linkage, state, way):
+    project = linkage.create("asks", ProjectSettings(record_uids=True))
+    assert linkage.projects.get("asks").settings.record_uids
+    requests = [make_request(), replace(make_request(), uids=("1.2.840.99.1.1", "1.2.3.4")), make_request()]
+    assigner = linkage.assigner("asks")
+    replies = assigner.assign_many(requests) if way == "together" else [assigner.assign(one) for one in requests]
+    assigner.close()
+    again = linkage.assigner("asks")
+    again.assign(requests[1])  # a redelivery after a restart writes nothing twice
+    again.close()
+    found = opened(linkage, state, project, kind="uids")
+    assert [dict(record.pairs) for record in found] == [dict(replies[0].uids), dict(replies[1].uids)]
+    (study,) = opened(linkage, state, project, kind="study")
+    assert {record.handle for record in found} == {study.handle}
+
+
+def test_otherwise_no_objects_uids_are_kept(linkage, state, project, assigner):
+    assigner.assign(make_request())
+    assert not project.settings.record_uids
+    assert opened(linkage, state, project, kind="uids") == []
+
+
 def test_a_custodian_alone_can_read_what_this_machine_wrote(linkage, state, tmp_path):
     create_custodian_key(tmp_path / "private.pem", tmp_path / "public.pem")
     public = load_public_key((tmp_path / "public.pem").read_bytes())

@@ -23,7 +23,7 @@ from tarnhelm.reveal.core.answer import Row, answer_case, read_answer
 from tarnhelm.reveal.core.audit.lines import Head, make_line
 from tarnhelm.reveal.core.cases import CaseKind, Verdict
 from tarnhelm.reveal.core.openers.local import LocalOpener
-from tarnhelm.reveal.core.rows import located, looked_up, mapped, uid_mapper, write_table
+from tarnhelm.reveal.core.rows import located, looked_up, mapped, uid_mappers, write_table
 
 ANSWER = frozenset({CaseKind.ANSWER})
 ROWS = [Row("S-1", "subject", "", (("patient_id", "CANARY"), ("patient_name", "CANARYNAME")))]
@@ -187,7 +187,7 @@ def filled(tmp_path):
 
 def test_a_patient_id_leads_to_the_patient_and_a_study_to_study_and_patient(filled):
     linkage, project, replies, opener = filled
-    mapper = uid_mapper(linkage.vault, project)
+    (mapper,) = uid_mappers(linkage.vault, project)
     patient, study = replies[0].subject_id, mapper("1.2.840.99.1.1")
 
     def records(kind, handle):
@@ -222,14 +222,46 @@ def test_a_mapping_has_every_link(filled):
         assert original in text
 
 
+def test_a_mapping_names_the_uids_of_every_object_where_the_project_kept_them(tmp_path):
+    linkage = LocalLinkage(tmp_path / "linkage")
+    project = linkage.create("asks", ProjectSettings(record_uids=True))
+    assigner = linkage.assigner("asks")
+    reply = assigner.assign(make_request(1))
+    assigner.close()
+    opener = LocalOpener((tmp_path / "linkage" / "keys" / project.id / "recipient.pem").read_bytes())
+
+    def records(kind, handle):
+        return linkage.records(project.id, kind, handle)
+
+    table = io.StringIO()
+    write_table(mapped(records, opener), table)
+    for original, surrogate in reply.uids.items():
+        assert f"uids,{surrogate},,uid,{original}\r\n" in table.getvalue()
+    # An answer is of a patient and a study; it does not become the table of all objects.
+    study = uid_mappers(linkage.vault, project)[0]("1.2.840.99.1.1")
+    assert {row.kind for row in looked_up([study], records, opener)} == {"study", "subject"}
+
+
 def test_locate_gives_pairs_that_were_asked_for_only(filled):
     linkage, project, replies, _ = filled
-    mapper = uid_mapper(linkage.vault, project)
+    (mapper,) = uid_mappers(linkage.vault, project)
     key = linkage.vault.hmac(project.id, project.epoch, project_message(project.label))
     assert mapper("1.2") == UidMapper(ProjectKeys.from_project_key(key).uid)("1.2")
     wanted = replies[0].uids["1.2.840.99.1.1.2"]
     candidates = [f"1.2.840.99.1.1.{place} " for place in range(1000)]
-    rows = list(located([wanted, "2.25.1"], candidates, mapper))
+    rows = list(located([wanted, "2.25.1"], candidates, [mapper]))
     assert rows[0].values == (("uid", "1.2.840.99.1.1.2"),)
     assert [row.found for row in rows] == [True, False]
     assert len(rows) == 2
+
+
+def test_locate_finds_what_was_released_in_an_earlier_epoch(filled):
+    linkage, project, replies, _ = filled
+    released = replies[0].uids["1.2.840.99.1.1.2"]
+    later = linkage.open_epoch(project.id)
+    mappers = uid_mappers(linkage.vault, later)
+    assert len(mappers) == 2
+    fresh = mappers[1]("1.2.840.99.1.1.2")
+    assert fresh != released
+    rows = list(located([released, fresh], ["1.2.840.99.1.1.2", "1.2.840.99.1.1.3"], mappers))
+    assert [row.values for row in rows] == [(("uid", "1.2.840.99.1.1.2"),)] * 2

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from steward_ward import code_of
+from steward_ward import code_of, study_of
 
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.orders import read_order
+from tarnhelm.linkage.core.projects import ProjectSettings
 from tarnhelm.reveal.core.cases import CaseKind
 from tarnhelm.reveal.steward.certificate import read_certificate
 from tarnhelm.reveal.steward.links import link_work, merge_act, undo_act
@@ -153,10 +154,22 @@ def test_an_order_that_was_changed_or_is_of_another_key_is_refused(ward):
     assert code_of(lambda: read_certificate(good, {"local": public})) == "STW-008"
 
 
+def test_the_uids_of_objects_go_with_the_person(ward):
+    public = ward.project.settings.custodian_public_key
+    project = ward.linkage.create("asks", ProjectSettings(custodian_public_key=public, record_uids=True))
+    gone, stays = ward.send("MRN1", label="asks"), ward.send("MRN2", label="asks")
+    assert ward.opened_text("asks").count("uids") == 2
+    act = withdraw_act(project, by_patients(ward.place.identities(project), [Patient("MRN1", "HOSP")]))
+    ward.done(act, lambda office: withdraw_work(ward.place, project, office.ends))
+    text = ward.opened_text("asks")
+    assert study_of("MRN1") not in text
+    assert gone[1] not in text
+    assert text.count("uids") == 1
+    assert stays[1] in text
+
+
 def test_paths_of_several_patients_in_one_batch_are_parted(ward):
     assigner = ward.linkage.assigner("trial-7")
-    from steward_ward import study_of
-
     from tarnhelm.common.assign import AssignRequest
 
     owners = []

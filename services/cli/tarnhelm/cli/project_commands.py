@@ -93,6 +93,9 @@ def create_project(
         Path | None,
         typer.Option("--cohort", metavar="LIST.csv", help="Who is accepted, and under which id; nobody else is."),
     ] = None,
+    record_uids: Annotated[
+        bool, typer.Option("--record-uids", help="Keep the way back of every object's UIDs too, for mappings.")
+    ] = False,
 ) -> None:
     """Make a project and its keys.
 
@@ -115,6 +118,7 @@ def create_project(
         default_issuer=issuer,
         custodian_public_key=key,
         site=chosen_site(site, places, services),
+        record_uids=record_uids,
     )
     rows = _cohort_rows(cohort) if cohort is not None else ()
     linkage = LocalLinkage(places.root)

@@ -33,8 +33,8 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 _SubjectKey: TypeAlias = tuple[int, str, str, str, str]
 """Counter of changes, Patient ID, issuer, study, accession number: what was before a change is not used after it."""
-_RecordKey: TypeAlias = tuple[int, str, str, str, tuple[tuple[str, str], ...]]
-"""Counter of changes, Patient ID, issuer, study, way back: a change in between is not overlooked."""
+_RecordKey: TypeAlias = tuple[int, str, str, str, tuple[tuple[str, str], ...], tuple[str, ...]]
+"""Counter of changes, Patient ID, issuer, study, way back, UIDs that are kept: a change in between is not overlooked."""
 _SEXES: Final = ("", "F", "M", "O")
 NOT_INJECTIVE: Final = "id-not-injective"
 """Flag of a reply: an ID held characters beyond ASCII, or very many, so its surrogate is unlike others only by chance."""
@@ -151,6 +151,7 @@ class LocalAssigner:
         self._whole_weeks = settings.whole_weeks
         self._issuer = project.issuer
         self._revision = project.revision
+        self._record_uids = settings.record_uids
         self._way_back = WayBack(vault, ledger, project.id, self._keys.ledger)
         self._permute = IdPermuter(self._keys.permute)
         self._uid = lru_cache(maxsize=sizes.uids)(UidMapper(self._keys.uid, settings.uid_root))
@@ -169,7 +170,7 @@ class LocalAssigner:
             of either; LNK-007, LNK-008 (RETRY), LNK-009, LNK-010, LNK-012 from vault and ledger.
         """
         changes = self._noticed()
-        record = (changes, request.patient_id, request.issuer, request.study_uid, request.way_back)
+        record = self._record_key(changes, request)
         subject = self._recorded.get(record)
         if subject is None:
             subject = self._recorded_now(changes, record, request)
@@ -201,7 +202,7 @@ class LocalAssigner:
         answers = [found[_subject_key(changes, request)] for request in requests]
         due: list[_Due] = []
         for subject, request in zip(answers, requests, strict=True):
-            record = (changes, request.patient_id, request.issuer, request.study_uid, request.way_back)
+            record = self._record_key(changes, request)
             if isinstance(subject, _Subject) and self._recorded.get(record) is None:
                 due.append((record, subject, request))
         failed = self._written(due)
@@ -274,7 +275,12 @@ class LocalAssigner:
             who.own,
             who.study,
             who.study if subject.moved else b"",
+            tuple((uid, self._uid(uid)) for uid in request.uids) if self._record_uids else (),
         )
+
+    def _record_key(self, changes: int, request: AssignRequest) -> _RecordKey:
+        uids = request.uids if self._record_uids else ()
+        return (changes, request.patient_id, request.issuer, request.study_uid, request.way_back, uids)
 
     def _reply(self, subject: _Subject, request: AssignRequest) -> AssignReply:
         derive_uid = self._uid

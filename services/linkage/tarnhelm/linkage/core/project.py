@@ -67,6 +67,9 @@ class ProjectSettings:
         X25519, 32 bytes. Empty: the way back can be read by whoever holds the private state directory.
     site
         What the site adds to the cleaning of texts: a document that the cleaner wrote and reads again.
+    record_uids
+        The way back of every object's UIDs is kept too, so that a mapping names them: one sealed record more for each
+        object.
     """
 
     prefix: str = ""
@@ -76,6 +79,7 @@ class ProjectSettings:
     default_issuer: str = ""
     custodian_public_key: bytes = b""
     site: str = ""
+    record_uids: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Plaintext of a record (canonical JSON, UTF-8)::
     subject   {"v": 1, "values": [[kind, value], ...]}
     study     {"v": 1, "subject": surrogate Patient ID, "values": [[kind, value], ...]}
     paths     {"v": 1, "pairs": [[original path, released path], ...]}
+    uids      {"v": 1, "pairs": [[original UID, surrogate UID], ...]}       of one object, where the project asks
 
 A record is written once for each *content*, not for each object: a subject whose objects spell the name in
 two ways has two records, and nothing of the way back is lost.
@@ -48,6 +49,8 @@ class Link:
         The subject's id as the objects name it, and the study's tag: by them a withdrawal finds the records.
     moved
         The study's tag where it was moved to another subject, whose the record of the subject then is.
+    uids
+        (original, surrogate) of the object's UIDs; empty where the project does not keep them.
     """
 
     patient_id: str
@@ -56,6 +59,7 @@ class Link:
     subject: bytes = field(default=b"", repr=False)
     study: bytes = field(default=b"", repr=False)
     moved: bytes = field(default=b"", repr=False)
+    uids: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,9 @@ class WayBack:
             if of_study:
                 text = _encoded({"v": 1, "subject": link.patient_id, "values": of_study})
                 records.append(_Record("study", link.study_uid, text, link.subject, link.study))
+            if link.uids:
+                text = _encoded({"v": 1, "pairs": sorted(link.uids)})
+                records.append(_Record("uids", link.study_uid, text, link.subject, link.study))
         self._put(records)
 
     def record_paths(self, run: str, pairs: Sequence[tuple[str, str]], owners: Sequence[tuple[str, str]] = ()) -> None:

@@ -53,13 +53,13 @@ class Row:
     surrogate
         As asked, or as in the record.
     kind
-        ``subject``, ``study``, ``paths``, ``uid``; ``none`` where nothing is known of the surrogate.
+        ``subject``, ``study``, ``paths``, ``uids``, ``uid``; ``none`` where nothing is known of the surrogate.
     subject
         Of a study: the surrogate Patient ID.
     values
         (kind, original value).
     pairs
-        (original path, released path).
+        (original, released) paths or UIDs.
     """
 
     surrogate: str

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tarnhelm.linkage.core.projects import Project
     from tarnhelm.reveal.core.openers.base import OpenedRecord, Opener
 
-__all__ = ["RootKeys", "located", "looked_up", "mapped", "uid_mapper", "write_table"]
+__all__ = ["RootKeys", "located", "looked_up", "mapped", "pair_word", "uid_mappers", "write_table"]
 
 
 class RootKeys(Protocol):
@@ -66,13 +66,16 @@ def mapped(records: Callable[[str, str], Iterator[SealedRecord]], opener: Opener
     return map(_row, opener.open(records("", "")))
 
 
-def uid_mapper(vault: RootKeys, project: Project) -> UidMapper:
-    """Give the project's mapping of UIDs, from its root key."""
-    key = vault.hmac(project.id, project.epoch, project_message(project.label))
-    return UidMapper(ProjectKeys.from_project_key(key).uid, project.settings.uid_root)
+def uid_mappers(vault: RootKeys, project: Project) -> tuple[UidMapper, ...]:
+    """Give the project's mappings of UIDs, one for each epoch: what was released in an earlier one is found too."""
+    message = project_message(project.label)
+    keys = (vault.hmac(project.id, epoch, message) for epoch in range(1, project.epoch + 1))
+    return tuple(UidMapper(ProjectKeys.from_project_key(key).uid, project.settings.uid_root) for key in keys)
 
 
-def located(surrogates: Sequence[str], originals: Iterable[str], mapper: Callable[[str], str]) -> Iterator[Row]:
+def located(
+    surrogates: Sequence[str], originals: Iterable[str], mappers: Sequence[Callable[[str], str]]
+) -> Iterator[Row]:
     """Find which original has which surrogate, by deriving each candidate again.
 
     Only pairs of a surrogate that was asked for are given: a list of candidates is not turned into a table.
@@ -83,14 +86,17 @@ def located(surrogates: Sequence[str], originals: Iterable[str], mapper: Callabl
         Of the case.
     originals
         All UIDs that the PACS lists for the original study.
+    mappers
+        Of the project, one for each epoch.
     """
     wanted = set(surrogates)
     found: dict[str, set[str]] = {}
     for original in originals:
         candidate = normalise_uid(original)
-        surrogate = mapper(candidate)
-        if surrogate in wanted:
-            found.setdefault(surrogate, set()).add(candidate)
+        for mapper in mappers:
+            surrogate = mapper(candidate)
+            if surrogate in wanted:
+                found.setdefault(surrogate, set()).add(candidate)
     for surrogate in surrogates:
         if surrogate not in found:
             yield Row.nothing(surrogate)
@@ -105,12 +111,17 @@ def write_table(rows: Iterable[Row], stream: IO[str]) -> int:
     written = 0
     for row in rows:
         lines = [(row.kind, row.surrogate, row.subject, what, original) for what, original in row.values]
-        lines += [(row.kind, released, "", "path", original) for original, released in row.pairs]
+        lines += [(row.kind, released, "", pair_word(row), original) for original, released in row.pairs]
         if not row.found:
             lines = [(row.kind, row.surrogate, "", "", "")]
         table.writerows(lines)
         written += len(lines)
     return written
+
+
+def pair_word(row: Row) -> str:
+    """Say what the pairs of a row are."""
+    return "uid" if row.kind == "uids" else "path"
 
 
 def _links(records: Callable[[str, str], Iterator[SealedRecord]], surrogate: str) -> Iterator[SealedRecord]:

@@ -21,7 +21,7 @@ from tarnhelm.reveal.core.cases import CaseKind, Wish, case_of
 from tarnhelm.reveal.core.documents import CASE, COLLECT, DECISION, ENTRY, Signed
 from tarnhelm.reveal.core.openers.transit import ControlGroup
 from tarnhelm.reveal.core.people import Role
-from tarnhelm.reveal.core.rows import located, looked_up, mapped, uid_mapper
+from tarnhelm.reveal.core.rows import located, looked_up, mapped, uid_mappers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -208,7 +208,7 @@ class Front:
 
         def rows(claim: Claim) -> Iterable[Row]:
             project = self._links.project(claim.case.project)
-            return located(claim.case.surrogates, originals, uid_mapper(self._links.root_keys, project))
+            return located(claim.case.surrogates, originals, uid_mappers(self._links.root_keys, project))
 
         self._use(caller, case_id, document, CaseKind.LOCATE, rows, spool, made)
 

@@ -15,7 +15,7 @@ from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.reveal.core import cases
 from tarnhelm.reveal.core.answer import read_answer
 from tarnhelm.reveal.core.inputs import originals_in
-from tarnhelm.reveal.core.rows import write_table
+from tarnhelm.reveal.core.rows import pair_word, write_table
 from tarnhelm.reveal.tool.at_hand import (
     AsOption,
     CustodianOption,
@@ -125,8 +125,8 @@ def locate(
 ) -> None:
     """Find which original series and objects have the released UIDs of an approved case of the kind locate.
 
-    Series and SOP Instance UIDs are kept nowhere. They are derived again from the UIDs of the original study, which
-    a case of the kind answer names.
+    They are derived again from the UIDs of the original study, which a case of the kind answer names, so nothing but
+    the project's key needs to be kept for it. What was released in an earlier epoch is found too.
 
     [bold]Example[/bold]
 
@@ -192,7 +192,7 @@ def _show(rows: Iterable[Row]) -> None:
     before = ("", "")
     for row in rows:
         lines = [(row.surrogate, what, original) for what, original in row.values]
-        lines += [(released, "path", original) for original, released in row.pairs]
+        lines += [(released, pair_word(row), original) for original, released in row.pairs]
         if not row.found:
             lines.append((row.surrogate, "", "nothing is known"))
         for surrogate, what, original in lines:

@@ -10,7 +10,7 @@ from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.reveal.core.answer import answer_case
 from tarnhelm.reveal.core.cases import CaseKind
-from tarnhelm.reveal.core.rows import located, looked_up, mapped, uid_mapper
+from tarnhelm.reveal.core.rows import located, looked_up, mapped, uid_mappers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -177,7 +177,7 @@ class LocalOffice:
         candidates = list(originals)
 
         def rows(claim: Claim) -> Iterable[Row]:
-            return located(claim.case.surrogates, candidates, uid_mapper(self._linkage().vault, self._project(claim)))
+            return located(claim.case.surrogates, candidates, uid_mappers(self._linkage().vault, self._project(claim)))
 
         self._use(view, wish, CaseKind.LOCATE, rows, spool)
 

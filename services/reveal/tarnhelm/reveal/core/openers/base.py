@@ -29,7 +29,7 @@ class OpenedRecord:
     values
         Of a subject or study: (kind, original value).
     pairs
-        Of paths: (original path, released path).
+        Of paths and uids: (original, released).
     """
 
     kind: str

@@ -84,6 +84,9 @@ def create(
     issuer: Annotated[
         str, typer.Option("--default-issuer", metavar="TEXT", help="Stands in for an empty Issuer of Patient ID.")
     ] = "",
+    record_uids: Annotated[
+        bool, typer.Option("--record-uids", help="Keep the way back of every object's UIDs too, for mappings.")
+    ] = False,
     passphrase: PassphraseOption = None,
 ) -> None:
     """Make a project and its keys on the hospital's servers; one steward may do it.
@@ -95,7 +98,9 @@ def create(
         tarnhelm-steward project create trial-7 --whole-weeks --as sam.pem
     """
     keys = person_keys(key, passphrase)
-    settings = ProjectSettings(prefix=prefix, uid_root=uid_root, whole_weeks=whole_weeks, default_issuer=issuer)
+    settings = ProjectSettings(
+        prefix=prefix, uid_root=uid_root, whole_weeks=whole_weeks, default_issuer=issuer, record_uids=record_uids
+    )
     with Office.of(here()) as office, place() as where:
         if where.transit is None:
             raise TarnhelmError(errors.NOT_ON_THIS_BACKEND)
@@ -322,6 +327,12 @@ def _show(project: Project) -> None:
         ("epoch", str(project.epoch)),
         ("revision", str(project.revision)),
         ("dates", "whole weeks" if project.settings.whole_weeks else "whole days"),
+        (
+            "way back",
+            "of patients, studies and every object's UIDs"
+            if project.settings.record_uids
+            else "of patients and studies",
+        ),
         ("state", "destroyed: no longer coded by this system" if project.destroyed else "coded"),
     ]
     if pins is not None:
