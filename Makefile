@@ -47,6 +47,7 @@ check: $(STAMP) ## Lint, types, import contracts, protos, generated tables
 	$(BIN)/python tools/build_lexicon.py check
 	$(BIN)/python tools/build_cli_reference.py --check
 	$(BIN)/python tools/build_catalogue_reference.py --check
+	$(BIN)/python -m tools.build_metrics_reference --check
 
 .PHONY: format
 format: $(STAMP) ## Format the code and mend what can be mended
@@ -140,6 +141,7 @@ docs: $(STAMP) ## Build the documentation into site/
 reference: $(STAMP) ## Write the generated reference pages again: commands, codes, limits
 	$(BIN)/python tools/build_cli_reference.py
 	$(BIN)/python tools/build_catalogue_reference.py
+	$(BIN)/python -m tools.build_metrics_reference
 
 .PHONY: screenshots
 screenshots: demo ## Take the screenshots of the documentation (needs chromium)

@@ -21,6 +21,7 @@ from tarnhelm.gateway.admin.people import Callers
 from tarnhelm.gateway.admin.sampling import Sampler
 from tarnhelm.gateway.admin.service import AdminService, Rooms, Setting
 from tarnhelm.gateway.admin.settings import SERVICE, AdminSettings
+from tarnhelm.gateway.metrics import GatewayMetrics
 
 if TYPE_CHECKING:
     from tarnhelm.common.events import EventLog
@@ -57,7 +58,7 @@ class AdminParts:
     settings
         What is configured, without secrets.
     metrics
-        Counts calls where they are exposed.
+        Counts calls; into its registry the gauges of the whole gateway are entered too.
     """
 
     store: StreamStore
@@ -90,6 +91,8 @@ class AdminServer:
         self._log = parts.log
         self._metrics = parts.metrics
         self.sampler = Sampler(parts.reading, parts.board, parts.lags, settings.alarms, clock, settings.sample_seconds)
+        if parts.metrics is not None:
+            GatewayMetrics(lambda: self.sampler.status, clock, parts.metrics.registry)
         self._headers = HeaderRoom(parts.store, parts.blobs, settings.scratch, settings.header_workers, parts.limits)
         self._rooms = Rooms(
             callers=callers,
