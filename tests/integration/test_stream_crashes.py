@@ -60,7 +60,10 @@ def history(one: World, accepted: set[int]) -> None:
 
 @pytest.mark.parametrize(
     ("place", "times"),
-    [(place, 1) for place in ADMISSION + STAGES] + [(ADMISSION[2], 4), (STAGES[1], 4), (STAGES[-2], 4)],
+    [
+        *((place, 1) for place in ADMISSION + STAGES),
+        *(pytest.param(place, 4, marks=pytest.mark.slow) for place in (ADMISSION[2], STAGES[1], STAGES[-2])),
+    ],
 )
 def test_a_process_dies_between_two_steps(tmp_path, place, times):
     died = process(tmp_path, "--send", json.dumps(list(range(COUNT))), "--die-at", place, "--times", str(times))
@@ -99,6 +102,7 @@ def test_a_process_that_was_stopped_past_its_session_comes_back_to_work_that_oth
         stopped.communicate()
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_work_and_one_is_killed_again_and_again(tmp_path):
     with world(tmp_path, WorldSettings(stages=("metadata", "ocr"))) as one:
         one.start(housekeeping=True)

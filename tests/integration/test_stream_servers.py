@@ -26,6 +26,7 @@ def cluster(tmp_path, own_kafka, postgres):
     one.close()
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_away_loses_nothing(cluster, own_kafka):
     one = cluster
     for number in range(10):

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["TraceContext", "new_trace", "trace_headers", "trace_of"]
+__all__ = ["TRACE_PARENT", "TraceContext", "new_trace", "trace_headers", "trace_of"]
 
-_PARENT: Final = "traceparent"
+TRACE_PARENT: Final = "traceparent"
+"""Name of the header."""
 _STATE: Final = "tracestate"
 _FORM: Final = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _MAX_STATE_BYTES: Final = 512
@@ -57,7 +58,7 @@ def new_trace(random_bytes: Callable[[int], bytes]) -> TraceContext:
 
 def trace_headers(context: TraceContext) -> list[tuple[str, bytes]]:
     """Return the headers of a record that belongs to this span."""
-    found = [(_PARENT, context.traceparent.encode())]
+    found = [(TRACE_PARENT, context.traceparent.encode())]
     if context.state:
         found.append((_STATE, context.state.encode()))
     return found
@@ -73,7 +74,7 @@ def trace_of(headers: Iterable[tuple[str, bytes]]) -> TraceContext | None:
     states: list[bytes] = []
     for name, value in headers:
         lower = name.lower()
-        if lower == _PARENT:
+        if lower == TRACE_PARENT:
             parents.append(value)
         elif lower == _STATE:
             states.append(value)

@@ -388,8 +388,10 @@ class SqliteState(StreamQueries):
 
     def _begin(self) -> None:
         if not self._db.in_transaction:
-            with self._in_words():
+            try:
                 self._db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                raise _refused(error) from None
 
     def _spill(self) -> None:
         """Write the batch into the open transaction."""
@@ -439,11 +441,14 @@ class SqliteState(StreamQueries):
 
     def _rows(self, query: str, values: tuple[Any, ...]) -> list[Any]:
         """Ask the tables alone."""
-        if self._reader is not None and not self._sharing.mine():
-            with self._reading, self._in_words():
-                return self._reader.execute(query, values).fetchall()
-        with self._lock, self._in_words():
-            return self._db.execute(query, values).fetchall()
+        apart = self._reader is not None and not self._sharing.mine()
+        database, lock = (self._reader, self._reading) if apart else (self._db, self._lock)
+        assert database is not None  # noqa: S101  # a reader, if apart
+        try:
+            with lock:
+                return database.execute(query, values).fetchall()
+        except sqlite3.OperationalError as error:
+            raise _refused(error) from None
 
     _asked = _read
     _told = _write

@@ -9,7 +9,7 @@ Another content under the same SOP Instance UID is dealt with as the project say
 ``supersede``
     The new one goes on. Older ones that no verdict covers yet (also held ones) are rejected with GTW-024 in the same
     transaction. One that is verified or released stays; when the new one is released, its manifest line names the older
-    releases as superseded (:func:`superseded`). So at no moment does a UID have no release that once had one.
+    release as superseded. So at no moment does a UID have no release that once had one.
 ``keep-first``
     The new one is not kept; its sender hears success.
 ``quarantine``
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from tarnhelm.gateway.stream.road import Failpoint
     from tarnhelm.gateway.stream.room import Room
 
-__all__ = ["AdmissionSettings", "OnUpdate", "StreamAdmitter", "superseded"]
+__all__ = ["AdmissionSettings", "OnUpdate", "StreamAdmitter"]
 
 _MIB: Final = 1024**2
 _GONE: Final = frozenset({State.REJECTED, State.SKIPPED})
@@ -177,8 +177,11 @@ class StreamIntake:
         limit = self._admitter.settings.limits.max_object_bytes
         if self._content.size + len(data) > limit:
             raise TarnhelmError(errors.TOO_LARGE, seen=self._content.size + len(data), limit=limit)
-        self._content.write(data)
-        self._room.grow(len(data))
+        before = self._content.held
+        try:
+            self._content.write(data)
+        finally:
+            self._room.grow(self._content.held - before)
 
     def commit(self) -> Receipt:
         """Make it durable, enter its record, wake the metadata pump."""
@@ -195,7 +198,7 @@ class StreamIntake:
         """Drop it; does nothing after a commit."""
         if self._open:
             self._open = False
-            self._room.leave(self._content.size)
+            self._room.leave(self._content.held)
             self._content.close()
 
     def __enter__(self) -> Self:
@@ -283,16 +286,3 @@ class StreamIntake:
                 state.add_step(older.object_id, Step(now, "superseded", errors.SUPERSEDED.code))
                 admitter.log(events.OBJECT_SUPERSEDED, object=older.object_id, state=older.state.value)
         return Receipt(Reception.ACCEPTED, record.object_id), record
-
-
-def superseded(state: StreamStore, record: ObjectRecord) -> tuple[str, ...]:
-    """Return the ids of the objects whose releases a release of ``record`` supersedes, the oldest first."""
-    released = (State.RELEASED, State.PURGED)
-    return tuple(
-        one.object_id
-        for one in state.find_uid(record.uid_digest)
-        if one.object_id != record.object_id
-        and one.verdict
-        and (one.state in released or one.state is State.VERIFIED)
-        and (one.received, one.object_id) < (record.received, record.object_id)
-    )

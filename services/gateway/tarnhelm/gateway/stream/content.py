@@ -39,7 +39,8 @@ class Content:
         self._scratch = scratch
         self._memory_bytes = memory_bytes
         self._pieces: list[bytes] = []
-        self._held = 0
+        self.held = 0
+        """Bytes in memory."""
         self._fd = -1
         self._begin = bytearray()
         self._known = False
@@ -58,9 +59,9 @@ class Content:
             self._begin += piece
             if len(self._begin) >= MOST_BYTES:
                 self._know()
-        if self._fd < 0 and self._held + len(piece) <= self._memory_bytes:
+        if self._fd < 0 and self.held + len(piece) <= self._memory_bytes:
             self._pieces.append(piece)
-            self._held += len(piece)
+            self.held += len(piece)
             return
         with disk_errors():
             if self._fd < 0:
@@ -68,7 +69,7 @@ class Content:
                 for earlier in self._pieces:
                     write_all(self._fd, earlier)
                 self._pieces.clear()
-                self._held = 0
+                self.held = 0
             write_all(self._fd, piece)
 
     def finish(self) -> bytes:

@@ -129,19 +129,33 @@ class Housekeeping:
             stop.wait(self._settings.every_seconds)
 
     def round(self) -> None:
-        """See to everything once."""
+        """See to everything once; what cannot be done now does not keep the rest from being done.
+
+        Raises
+        ------
+        TarnhelmError
+            At the end, the first of what was away.
+        """
         now = self._clock()
-        self._wake_parked(now)
-        self._republish_stalled(now)
-        self.purge(now)
+        failed: list[TarnhelmError] = []
+        for work in (self._wake_parked, self._republish_stalled, self.purge, self._sweep, self._trim, self._measure):
+            try:
+                work(now)
+            except TarnhelmError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
+
+    def _sweep(self, now: float) -> None:
         if now >= self._next_sweep:
             self._next_sweep = now + self._settings.sweep_every_seconds
             self._sweeper.sweep(now - self._settings.orphan_seconds)
+
+    def _trim(self, now: float) -> None:
         if now >= self._next_trim:
             self._next_trim = now + self._settings.trim_every_seconds
             for topic, groups in self._settings.trim:
                 self._broker.trim(topic, groups)
-        self._measure(now)
 
     # --- objects that wait -----------------------------------------------------------------------------
 
@@ -202,10 +216,11 @@ class Housekeeping:
 
     def _next(self, record: ObjectRecord) -> str:
         plan = self._plan(record)
-        if plan is None:
-            self._step(record, Event.FAIL, "recover", self._clock(), code=errors.NO_PLAN.code)
-            return ""
-        return road.next_step(record, plan)
+        if plan is not None:
+            with suppress(ValueError):  # a plan that does not know the object's stage is none
+                return road.next_step(record, plan)
+        self._step(record, Event.FAIL, "recover", self._clock(), code=errors.NO_PLAN.code)
+        return ""
 
     def _plan(self, record: ObjectRecord) -> ProjectPlan | None:
         try:

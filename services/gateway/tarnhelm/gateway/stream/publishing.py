@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common import events
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.gateway.broker.trace import trace_headers, trace_of
+from tarnhelm.gateway.broker.trace import TRACE_PARENT, trace_of
 from tarnhelm.gateway.stream import road
 
 if TYPE_CHECKING:
@@ -65,10 +65,9 @@ class Publisher:
 
 def headers_of(record: ObjectRecord) -> Headers:
     """Return the headers of a message about an object."""
-    context = trace_in(record)
-    return [] if context is None else trace_headers(context)
+    return [(TRACE_PARENT, record.trace.encode())] if record.trace else []
 
 
 def trace_in(record: ObjectRecord) -> TraceContext | None:
     """Return the span that an object's road is recorded under."""
-    return trace_of([("traceparent", record.trace.encode())]) if record.trace else None
+    return trace_of([(TRACE_PARENT, record.trace.encode())]) if record.trace else None

@@ -315,10 +315,10 @@ class Pump:
 
     def _bury(self, message: Message, code: str, *, probe: bool) -> Handled:
         """Keep a message that nobody can read apart; it is no object, so it is in no quarantine."""
+        if not self._publisher.bury(message, code):
+            return self._away(errors.BROKER_AWAY.code, "", probe=probe)
         if probe:
             self._breaker.not_now()
-        if not self._publisher.bury(message, code):
-            return Handled.HELD
         self._log(events.DEAD_LETTER, topic=message.topic, code=code)
         if self._meters is not None:
             self._meters.dead_letters.labels(message.topic).inc()

@@ -39,8 +39,10 @@ class RoomSettings:
         Of the blob store's disk, between 0 and 1.
     min_free_bytes
         On the blob store's disk.
-    max_arriving_objects, max_arriving_bytes
+    max_arriving_objects
         On their way in at the same time, in this process.
+    max_arriving_bytes
+        Of them, in memory; what is larger lies in the scratch.
     max_waiting_objects
         Tasks on the topics of the stages that nobody has finished.
     max_age_seconds
@@ -145,7 +147,7 @@ class Room:
         return True
 
     def grow(self, size: int) -> None:
-        """Count bytes that arrived."""
+        """Count bytes that came into memory; fewer, where they went to the scratch."""
         with self._lock:
             self._bytes += size
 
@@ -157,7 +159,7 @@ class Room:
 
     @property
     def arriving(self) -> tuple[int, int]:
-        """Objects and bytes on their way in."""
+        """Objects on their way in, and their bytes in memory."""
         return self._objects, self._bytes
 
     # --- the answer ------------------------------------------------------------------------------------
