@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, ParamSpec
 
 from tarnhelm.common import errors, events
 from tarnhelm.common.errors import Disposition, TarnhelmError
@@ -40,13 +40,19 @@ if TYPE_CHECKING:
 
 __all__ = ["IngestDoor"]
 
+P = ParamSpec("P")
+
 _POLL_BYTES: Final = 8 << 20
 _TURN_SECONDS: Final = 0.1
 _IDLE_SECONDS: Final = 0.5
 _MOST_WAIT_SECONDS: Final = 30.0
 _MOST_FAILURES: Final = 3
-_WAITS_ALONE: Final = frozenset({errors.REFERENCE_AWAY.code, errors.CHUNKS_FULL.code, errors.RECORD_FAILED.code})
+_WAITS_ALONE: Final = frozenset(
+    {errors.REFERENCE_AWAY.code, errors.CHUNKS_FULL.code, errors.RECORD_FAILED.code, errors.NO_PLAN.code}
+)
 """These wait for something of their own; any other dependency that is away is everybody's."""
+_WAITING: Final = frozenset({Disposition.RETRY, Disposition.USAGE})
+"""What is wrong with the gateway, its configuration included, is no reason to throw a record away."""
 
 
 class IngestDoor:
@@ -112,26 +118,46 @@ class IngestDoor:
         TarnhelmError
             BRK-003, -006: the topic is not one of the broker's. A broker that is away is waited for.
         """
+        consumer = self._joined(stop)
+        if consumer is None:
+            return
+        chores = _Chores(self._trim, self._look, self._settings, self._monotonic)
+        with closing(consumer), ThreadPoolExecutor(self._settings.workers + 1, "ingest") as pool:
+            while not stop.is_set():
+                if not self._tried(self._turn, consumer, pool):
+                    stop.wait(1.0)
+                chores.start_due(pool)
+            while self._running:
+                self._tried(self._settle, consumer, _IDLE_SECONDS)
+            chores.stop()
+
+    def _joined(self, stop: threading.Event) -> Consumer | None:
+        """Join the group; None where the door is stopped before the broker is there."""
         behaviour = ConsumerSettings(
             max_bytes_in_flight=self._settings.max_bytes_in_flight,
             session_seconds=self._settings.session_seconds,
             heartbeat_seconds=min(1.0, self._settings.session_seconds / 4),
         )
-        consumer = self._broker.consumer(self._settings.group, [self._settings.topic], behaviour, self._changed)
-        chores = _Chores(self._trim, self._look, self._settings, self._monotonic)
-        with closing(consumer), ThreadPoolExecutor(self._settings.workers + 1, "ingest") as pool:
-            while not stop.is_set():
-                try:
-                    self._turn(consumer, pool)
-                except TarnhelmError as error:
-                    if error.disposition is not Disposition.RETRY:
-                        raise
-                    self._say(events.INGEST_WAITS, code=error.code, seconds=1)
-                    stop.wait(1.0)
-                chores.start_due(pool)
-            while self._running:
-                self._settle(consumer, _IDLE_SECONDS)
-            chores.stop()
+        found: list[Consumer] = []
+
+        def join() -> None:
+            topics = [self._settings.topic]
+            found.append(self._broker.consumer(self._settings.group, topics, behaviour, self._changed))
+
+        while not stop.is_set() and not self._tried(join):
+            stop.wait(1.0)
+        return found[0] if found else None
+
+    def _tried(self, step: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Do one step; False, and an event, where the broker is away."""
+        try:
+            step(*args, **kwargs)
+        except TarnhelmError as error:
+            if error.disposition is not Disposition.RETRY:
+                raise
+            self._say(events.INGEST_WAITS, code=error.code, seconds=1)
+            return False
+        return True
 
     # --- one turn of the consumer's thread -----------------------------------------------------------------
 
@@ -192,7 +218,7 @@ class IngestDoor:
                 self._shut_tries = 0
                 self._metrics.shut(is_shut=False)
                 consumer.done(message)
-            elif isinstance(fault, TarnhelmError) and fault.disposition is Disposition.RETRY:
+            elif isinstance(fault, TarnhelmError) and _waits(fault):
                 self._put_aside(message, fault)
             else:
                 raise fault
@@ -238,7 +264,7 @@ class IngestDoor:
         try:
             self._metrics.taken(self._intake.take(message))
         except RefusedError as refused:
-            if refused.disposition is Disposition.RETRY and not self._out_of_patience(message, refused):
+            if _waits(refused) and not self._out_of_patience(message, refused):
                 raise
             self._keep(message, refused.code, refused.producer)
             if refused.transfer is not None:
@@ -270,7 +296,7 @@ class IngestDoor:
                     self._metrics.taken(self._intake.finish(standing))
                     continue
                 except RefusedError as refused:
-                    if refused.disposition is Disposition.RETRY:
+                    if _waits(refused):
                         return
                     code = refused.code
             else:
@@ -290,6 +316,10 @@ class IngestDoor:
     def _say(self, kind: events.EventKind, **fields: int | str) -> None:
         if self._events is not None:
             self._events(kind, door=self._settings.name, **fields)
+
+
+def _waits(error: TarnhelmError) -> bool:
+    return error.disposition in _WAITING or error.code == errors.NO_PLAN.code
 
 
 class _Chores:

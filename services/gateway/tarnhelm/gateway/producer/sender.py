@@ -155,14 +155,15 @@ class Sender:
         digest = hashlib.sha256()
         for index, data in enumerate(_cut(payload, each)):
             digest.update(data)
-            record.chunk.Clear()
-            record.chunk.index = index
-            record.chunk.count = count
-            record.chunk.total_size = total
-            record.chunk.data = data
+            one = ingest_pb2.IngestRecord()  # a message keeps the memory of what was in it before
+            one.CopyFrom(record)
+            one.chunk.index = index
+            one.chunk.count = count
+            one.chunk.total_size = total
+            one.chunk.data = data
             if index == count - 1:
-                record.chunk.sha256 = digest.digest()
-            yield self._publish(record.record_id, record, headers)
+                one.chunk.sha256 = digest.digest()
+            yield self._publish(record.record_id, one, headers)
 
     def _publish(self, key: bytes, record: ingest_pb2.IngestRecord, headers: Headers) -> Future[Position]:
         value = record.SerializeToString()
