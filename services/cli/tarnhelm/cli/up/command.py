@@ -259,4 +259,16 @@ def _show(config: GatewayConfig) -> None:
         table.add_row("released to", f"{name} {where}".strip())
     table.add_row("logs", str(config.state_dir / "log"))
     out().print(table)
+    if page is not None and (link := _first_run_link(config.state_dir)):
+        out().print(link, markup=False, soft_wrap=True)
     out().print("tarnhelm is up; Ctrl-C ends it")
+
+
+def _first_run_link(state_dir: Path) -> str:
+    """Return what the page says while nobody has an account; empty where somebody has."""
+    from tarnhelm.gateway.roles.web import first_run_file  # noqa: PLC0415
+
+    try:
+        return first_run_file(state_dir).read_text("utf-8").strip()
+    except OSError:
+        return ""

@@ -94,14 +94,18 @@ def compile_plan(section: ProjectSection, site: str, services: Services, version
 
 def pinned(projects: Projects, label: str, prepared: Prepared) -> None:
     """Pin what a project works with from now on; raises LNK-003 where it was pinned to something else."""
-    pins = RunPins(
+    projects.pin(label, pins_of(prepared))
+
+
+def pins_of(prepared: Prepared) -> RunPins:
+    """Give what a project pins of a compiled recipe."""
+    return RunPins(
         recipe_digest=prepared.recipe_digest,
         profiles=prepared.profiles,
         standard_edition=prepared.edition,
         surrogate_version=_SURROGATE_VERSION,
         site_digest=prepared.site_digest,
     )
-    projects.pin(label, pins)
 
 
 def publish_plans(

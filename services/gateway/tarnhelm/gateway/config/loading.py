@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
+from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Final
-
-from pydantic import TypeAdapter
+from typing import Any, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
@@ -49,5 +51,18 @@ def write_config(config: GatewayConfig, path: Path) -> None:
     part.unlink(missing_ok=True)
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(fd, "wb") as stream:
-        stream.write(TypeAdapter(GatewayConfig).dump_json(config, indent=1))
+        stream.write(json.dumps(_plain(config), indent=1).encode())
     part.replace(path)
+
+
+def _plain(value: Any) -> Any:
+    """Return settings as JSON has them."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, tuple | list | frozenset | set):
+        return [_plain(one) for one in value]
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, Path) else value
