@@ -16,12 +16,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.bench.ct_files import SIZES, make_files
 from tests.support.assign_server import AssignServer, Gateway, LocalPlace, start_server
 from tests.support.stage_servers import PLAN, default_config, signing_key, start_metadata, start_witness
 
+from tarnhelm.common.serve.heap import keep_freed_memory
 from tarnhelm.common.stage import StageJob, Status
 from tarnhelm.gateway.remote_judge import RemoteJudge
 from tarnhelm.gateway.remote_stage import JudgeCall, RemoteSettings, RemoteStage, StageCall
@@ -50,7 +51,7 @@ class Meter:
     begun: dict[str, float] = field(default_factory=dict)
     wall: float = 0.0
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> Self:
         self.begun = {name: _seconds_of(pid) for name, pid in self.pids.items()}
         self._own = time.process_time()
         self.wall = time.perf_counter()
@@ -166,6 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--size", choices=list(SIZES), default="513 KB")
     given = parser.parse_args(arguments)
+    keep_freed_memory()
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=place) as name:
         folder = Path(name)
@@ -178,11 +180,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             meters = _through(paths, rig, folder, given.threads)
         finally:
             rig.stop()
-    print(f"bare core: {bare / len(paths) * 1e3:.2f} ms")
+    lines = [f"bare core: {bare / len(paths) * 1e3:.2f} ms"]
     for step, meter in zip(("metadata", "witness"), meters, strict=True):
         parts = ", ".join(f"{who} {spent / len(paths) * 1e3:.2f}" for who, spent in meter.spent.items())
         total = sum(meter.spent.values()) / len(paths) * 1e3
-        print(f"{step}: {total:.2f} ms an object ({parts}); {len(paths) / meter.wall:.0f} objects/s")
+        lines.append(f"{step}: {total:.2f} ms an object ({parts}); {len(paths) / meter.wall:.0f} objects/s")
+    sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 

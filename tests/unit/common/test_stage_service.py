@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG = b"{}"
-LARGE = stage_cores.COPY + b"x" * 3_000_000
+LARGE = stage_cores.COPY + bytes(range(256)) * 80_000
 
 
 def assigning() -> Assigning:
@@ -115,6 +115,43 @@ def test_large_objects_come_and_go_in_pieces(host, client):
     assert back == LARGE
 
 
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, (3 << 20) - 9, 3 << 20, 4 << 20, (7 << 20) + 1])
+def test_objects_of_every_size_come_back_whole(host, client, size):
+    data = stage_cores.COPY + LARGE[:size]
+    outcome, back = process(client(host().target), data)
+    assert outcome.status is Status.DONE
+    assert back == data
+
+
+def test_a_caller_that_gives_up_in_the_middle_of_a_large_object_leaves_nothing(host, client):
+    hosted = host()
+    stage = client(hosted.target)
+    sent = Sent(LARGE, step=1 << 20)
+    taken: list[int] = []
+
+    def short_of_room(data: bytes) -> None:
+        taken.append(len(data))
+        if len(taken) == 9:
+            raise OSError
+
+    with pytest.raises(OSError, match=r"^$"):
+        stage.process(sent.call(b"ticket", CONFIG), sent.source, short_of_room)
+    until(lambda: hosted.service.objects == 0, "something stays in hand")
+    assert process(stage, GOOD)[0].status is Status.DONE
+
+
+def test_closing_a_client_ends_its_calls(host):
+    assign = assigning()
+    assign.holding = True
+    stage = RemoteStage("metadata", RemoteSettings(host(assign).target))
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(process, stage, stage_cores.ASK)
+        until(lambda: assign.held, "nobody asks")
+        stage.close()
+        assert call.result(30)[0].status is Status.RETRY
+    stage.close()
+
+
 GOOD = stage_cores.COPY
 
 
@@ -187,8 +224,9 @@ def test_a_full_service_takes_nothing_on_and_says_so_before_it_accepts(host, cli
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(process, stage, stage_cores.ASK)
         until(lambda: assign.held, "nobody asks")
-        outcome, _ = process(stage, stage_cores.ASK)
-        assert (outcome.status, outcome.code) == (Status.RETRY, "STG-005")
+        for data in [LARGE, *[stage_cores.ASK] * 20]:  # the refusal arrives while the object is still being sent
+            outcome, _ = process(stage, data)
+            assert (outcome.status, outcome.code) == (Status.RETRY, "STG-005")
         hosted.call(assign.let_go)
         assert first.result(60)[0].status is Status.DONE
     assert process(stage, stage_cores.ASK)[0].status is Status.DONE

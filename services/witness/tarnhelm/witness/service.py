@@ -7,6 +7,7 @@ import hashlib
 import re
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -30,6 +31,7 @@ _OBJECT_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _MAX_CHUNK: Final = 1 << 20
 _MAX_POLICY: Final = 4 << 20
 _MAX_MASKS: Final = 100_000
+_POLICIES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class WitnessService(witness_pb2_grpc.WitnessServiceServicer):
         self._bounds = bounds
         self._objects = 0
         self._bytes = 0
+        # One policy comes with thousands of objects; to read it costs as much as to judge a small one.
+        self._digest_of = lru_cache(maxsize=_POLICIES)(lambda policy: Policy.from_json(policy).digest)
 
     async def Judge(self, request_iterator: AsyncIterator[pb.JudgeRequest], context: Any) -> pb.JudgeResponse:  # noqa: N802
         """Judge one object; see the definition of the protocol."""
@@ -89,7 +93,7 @@ class WitnessService(witness_pb2_grpc.WitnessServiceServicer):
             raise TarnhelmError(WITNESS_REQUEST)
         if header.source_sha256 and not _HEX.fullmatch(header.source_sha256):
             raise TarnhelmError(WITNESS_REQUEST)
-        if Policy.from_json(header.policy).digest != header.policy_digest:
+        if self._digest_of(header.policy) != header.policy_digest:
             raise TarnhelmError(WITNESS_REQUEST)
 
     async def _spooled(
