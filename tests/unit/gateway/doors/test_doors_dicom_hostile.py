@@ -107,9 +107,20 @@ def test_a_giant_length_is_refused_at_its_head():
         struct.pack(">BxI", 4, 2) + b"ab",
         struct.pack(">BxIIBB", 4, 14, 10, 1, 3) + bytes(8),
         b"\x02\x00\x00\x00\x00\x00",
+        b"\x04\x00\x00\x00\x00\x00",
         b"\x06\x00\x00\x00\x00\x04\x00\x00\x00\x00",
     ],
-    ids=["no-context", "long-pdv", "short-pdv", "data-first", "cut-pdv", "no-command", "accept", "release-reply"],
+    ids=[
+        "no-context",
+        "long-pdv",
+        "short-pdv",
+        "data-first",
+        "cut-pdv",
+        "no-command",
+        "accept",
+        "empty",
+        "release-reply",
+    ],
 )
 def test_what_breaks_the_protocol_aborts_the_association(sent):
     with open_door(RecordingAdmitter()) as door, RawCaller(door.port) as caller:

@@ -110,6 +110,15 @@ def test_routes_lead_to_projects(files):
     assert [entry.arrival.project for entry in admitter.objects] == ["p2", "p1"]
 
 
+def test_the_span_of_the_sender_goes_with_the_object_and_its_free_text_does_not(files):
+    admitter, parent = RecordingAdmitter(), f"00-{'a' * 32}-{'b' * 16}-01"
+    with open_door(admitter) as door:
+        post(door, multipart(files[0]), traceparent=parent, tracestate=f"a={PATIENT}")
+        post(door, multipart(files[1]), traceparent=f"00-{PATIENT}")
+    first, second = (entry.arrival.trace for entry in admitter.objects)
+    assert (first.traceparent, first.state, second) == (parent, "", None)
+
+
 def test_an_object_of_another_study_fails(files):
     admitter = RecordingAdmitter()
     with open_door(admitter) as door:

@@ -61,6 +61,8 @@ from tarnhelm.gateway.intake import Admitter
 
 __all__ = ["Association", "Host"]
 
+_MAX_AWAITED: Final = 16
+"""Reports of storage commitment that a caller may leave without a response."""
 _LAST_WORDS_SECONDS: Final = 2.0
 """How long the other side may take to close after a rejection, a release or an abort."""
 
@@ -118,7 +120,7 @@ class Association:
         self._settings = host.settings
         self._contexts: dict[int, _Context] = {}
         self._peer_max = 0
-        self._awaited: tuple[int, Report] | None = None
+        self._awaited: set[int] = set()
         self._message = 0
         self.caller = ""
         self.called = ""
@@ -148,7 +150,7 @@ class Association:
             code = errors.DOOR_FAULT.code
             self._abort(AbortReason.NOT_SPECIFIED)
         finally:
-            if self._awaited is not None:
+            if self._awaited:
                 self._host.report_lost()
             if self._stream is not None:
                 self._stream.release()
@@ -322,10 +324,13 @@ class Association:
                 self._answer(identifier, command, Status.PROCESSING_FAILURE, errors.CALLERS_TOO_MANY.code)
                 return
             self._answer(identifier, command, Status.SUCCESS)
+        elif len(self._awaited) >= _MAX_AWAITED:
+            self._answer(identifier, command, Status.PROCESSING_FAILURE, errors.CALLERS_TOO_MANY.code)
+            return
         else:
             self._answer(identifier, command, Status.SUCCESS)
             self._message = self._message % 0xFFFF + 1
-            self._awaited = (self._message, report)
+            self._awaited.add(self._message)
             request = request_bytes(
                 CommandField.N_EVENT_REPORT, self._message, COMMITMENT, COMMITMENT_INSTANCE, report.event
             )
@@ -334,9 +339,9 @@ class Association:
         self._host.committed(report)
 
     def _reported(self, response: Command) -> None:
-        if self._awaited is None or response.message != self._awaited[0]:
+        if response.message not in self._awaited:
             raise TarnhelmError(errors.PROTOCOL_BROKEN)
-        self._awaited = None
+        self._awaited.remove(response.message)
 
     def _answer(self, identifier: int, request: Command, status: Status, comment: str = "") -> None:
         self._say(identifier, response_bytes(request, status, comment), None)

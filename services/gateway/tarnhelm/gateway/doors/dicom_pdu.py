@@ -139,8 +139,10 @@ class PduStream:
 
 
 def fragments_of(field: memoryview) -> Iterator[Fragment]:
-    """Take a P-DATA-TF apart; raises DOR-001 where its lengths do not fit."""
+    """Take a P-DATA-TF apart; raises DOR-001 where its lengths do not fit, and where it holds nothing."""
     position, end = 0, len(field)
+    if not end:
+        raise TarnhelmError(errors.PROTOCOL_BROKEN)
     while position < end:
         if position + 6 > end:
             raise TarnhelmError(errors.PROTOCOL_BROKEN)

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from tarnhelm.common import errors, events
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.events import EventLog
+from tarnhelm.gateway.broker.trace import trace_of
 from tarnhelm.gateway.doors.dicom_file import is_uid
 from tarnhelm.gateway.doors.metrics import DoorMetrics
 from tarnhelm.gateway.doors.stow_access import Access, Refusal
@@ -152,7 +153,9 @@ class StowDoor:
         began = time.monotonic()
         study = request.path_params.get("study", "")
         boundary = content_type(request.headers["content-type"]).boundary
-        store = StoreRequest(self._admitter, self.settings, route.project, study)
+        # Of the sender's trace context only what has a form of its own: its state is free text.
+        span = [(name, value.encode()) for name, value in request.headers.items() if name == "traceparent"]
+        store = StoreRequest(self._admitter, self.settings, route.project, study, trace_of(span))
         body = _Body(request, self.settings)
         code = ""
         self._in_hand += 1

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import Disposition, TarnhelmError
+from tarnhelm.gateway.broker.trace import TraceContext
 from tarnhelm.gateway.doors.dicom_file import element_of, identity_of
 from tarnhelm.gateway.doors.dicom_messages import Status
 from tarnhelm.gateway.doors.stow_multipart import MultipartReader, Part, content_type
@@ -52,13 +53,23 @@ class StoreRequest:
     ----------
     study
         Study Instance UID that the request names; empty: none.
+    trace
+        The span of the sender.
     """
 
-    def __init__(self, admitter: Admitter, settings: StowDoorSettings, project: str, study: str = "") -> None:
+    def __init__(
+        self,
+        admitter: Admitter,
+        settings: StowDoorSettings,
+        project: str,
+        study: str = "",
+        trace: TraceContext | None = None,
+    ) -> None:
         self._admitter = admitter
         self._settings = settings
         self._project = project
         self._study = study
+        self._trace = trace
         self.parts: list[Stored] = []
 
     def run(self, chunks: Iterator[bytes], boundary: bytes) -> None:
@@ -116,7 +127,7 @@ class StoreRequest:
         refusal = self._look(head, start)
         if refusal is not None:
             return refusal
-        arrival = Arrival(project=self._project, door=self._settings.name, sop_instance_uid=head.sop_instance_uid)
+        arrival = Arrival(self._project, self._settings.name, head.sop_instance_uid, trace=self._trace)
         try:
             intake = self._admitter.begin(arrival)
         except Exception as error:  # noqa: BLE001 - every fault has to become a status
