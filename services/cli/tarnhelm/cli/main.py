@@ -15,6 +15,7 @@ from tarnhelm.cli import (
     manifest_commands,
     project_commands,
     quarantine_commands,
+    recover_command,
     report_commands,
     send_command,
     site_commands,
@@ -69,6 +70,7 @@ def build() -> typer.Typer:
     manifest_commands.register(app)
     config_commands.register(app)
     up_command.register(app)
+    recover_command.register(app)
     send_command.register(app)
     return app
 
