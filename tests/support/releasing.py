@@ -21,6 +21,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
+from tarnhelm.v1.object_pb2 import StageTask
 
 from tarnhelm.common.events import EventLog
 from tarnhelm.common.stage import ObjectFacts, StageOutcome, Status
@@ -32,7 +33,7 @@ from tarnhelm.gateway.broker.sqlite import SqliteBroker
 from tarnhelm.gateway.deliveries import DeliveryState, SqliteDeliveries
 from tarnhelm.gateway.deliveries.metrics import DeliveryMetrics
 from tarnhelm.gateway.deliveries.release import ReleaseDesk, ReleaseParts, nothing
-from tarnhelm.gateway.deliveries.role import GROUP, TOPIC, ReleaseRole
+from tarnhelm.gateway.deliveries.role import TOPIC, ReleaseRole
 from tarnhelm.gateway.deliveries.settings import ReleaseSettings, Route
 from tarnhelm.gateway.destinations import DestinationRules, FolderDestinationSettings, RetrySettings
 from tarnhelm.gateway.destinations.folder import FolderDestination
@@ -44,9 +45,7 @@ from tarnhelm.gateway.record import ObjectRecord, State
 from tarnhelm.gateway.release import candidate_paths
 from tarnhelm.gateway.state import SqliteState
 from tarnhelm.gateway.verdict import SignedVerdict
-from tarnhelm.v1.object_pb2 import StageTask
 
-__all__ = ["GROUP", "TOPIC"]
 PROJECT = "p" * 20
 PLAN = ProjectPlan(PROJECT, "c" * 64, "{}", "{}", "b" * 64, "a" * 64)
 TOPICS = (TopicSpec(TOPIC, partitions=2), TopicSpec("dead-letter", partitions=1))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 
 import pytest
 from tests.support.releasing import (
-    GROUP,
     PLAN,
-    TOPIC,
     Probe,
     World,
     all_released,
@@ -24,6 +23,7 @@ from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.gateway.blobs import BlobName
 from tarnhelm.gateway.blobs.base import put
 from tarnhelm.gateway.deliveries import DeliveryState
+from tarnhelm.gateway.deliveries.role import GROUP, TOPIC
 from tarnhelm.gateway.record import State
 
 
@@ -308,3 +308,20 @@ def test_no_identifier_and_only_known_labels_in_the_metrics(world):
     assert "tarnhelm_gateway_objects_released_total 1.0" in text
     assert "2.25" not in text
     assert "TH-1" not in text
+
+
+def test_a_slow_destination_keeps_no_other_waiting(world):
+    for number in range(1, 11):
+        world.verified(number)
+    go = threading.Event()
+    slow = Probe("slow", lambda _parcel: None if go.wait(60) else away(_parcel))
+    quick = Probe("quick")
+    with world.running(route(slow), route(quick), lease_seconds=0.4):
+        until(lambda: len(quick.got) == 10)
+        until(lambda: slow.tried.total() == 1)
+        until(lambda: world.deliveries.counts().get(("quick", DeliveryState.DELIVERED)) == 10)
+        time.sleep(1.0)  # longer than a lease: what is in hand is renewed, and nobody else takes it
+        go.set()
+        all_released(world, 10)
+    assert len(slow.got) == 10
+    assert slow.tried.total() == 10

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.support.releasing import PROJECT, Probe, World, all_released, route, until
+from tests.support.releasing import LIFE, PROJECT, Probe, World, all_released, route, until
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.orders import WithdrawalOrder, sign_order
+from tarnhelm.gateway.deliveries.role import GROUP, TOPIC
 from tarnhelm.gateway.destinations import FolderDestinationSettings
 from tarnhelm.gateway.destinations.folder import FolderDestination
 from tarnhelm.gateway.fsm import Event
@@ -104,8 +106,6 @@ def test_what_is_on_its_way_is_refused_whatever_its_state(world, stewards):
     world.desk(route(Probe("pacs"))).plan([planned])
     held = world.verified(3, publish=False)
     record = world.state.get(held)
-    from tests.support.releasing import LIFE
-
     world.state.save(LIFE.step(record, Event.FAIL, code="WIT-001"), record)
     running = world.verified(4, publish=False)
     record = world.state.get(running)
@@ -116,7 +116,7 @@ def test_what_is_on_its_way_is_refused_whatever_its_state(world, stewards):
     with world.running(route(pacs)):
         world.publish(verified)
         world.publish(planned)
-        until(lambda: sum(world.broker.lag("tarnhelm-release", ["objects.release"]).values()) == 0)
+        until(lambda: sum(world.broker.lag(GROUP, [TOPIC]).values()) == 0)
     assert not pacs.got
     for object_id in (verified, planned, held, running):
         assert world.state.get(object_id).state is State.PURGED
@@ -224,8 +224,6 @@ def test_tombstones_are_keyed(world, stewards):
 
 
 def test_it_runs_until_told_to_stop_and_a_missing_folder_waits(world, stewards):
-    import threading
-
     stewards.folder.rename(world.root / "elsewhere")
     stop = threading.Event()
     thread = threading.Thread(target=stewards.desk(route(Probe("pacs"))).run, args=(stop,))
