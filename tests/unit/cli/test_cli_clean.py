@@ -93,6 +93,25 @@ def test_another_recipe_in_one_project_is_refused(tarnhelm: Any, tmp_path: Path)
     assert "LNK-003" in tarnhelm("clean", source, tmp_path / "out", "--project", "one", "-r", recipe, code=2).stderr
 
 
+def test_a_revision_is_shown_and_opened_and_the_next_run_works_with_it(tarnhelm: Any, tmp_path: Path) -> None:
+    source = fill(tmp_path / "in")
+    recipe = tmp_path / "site.recipe"
+    recipe.write_text("FORMAT dicom\n%header\nREMOVE PatientName\n")
+    tarnhelm("project", "create", "one")
+    assert "first run" in tarnhelm("project", "upgrade", "one", "-r", recipe).stderr
+    tarnhelm("clean", source, tmp_path / "out", "--project", "one")
+    assert "No difference" in tarnhelm("project", "upgrade", "one").stdout
+    shown = tarnhelm("project", "upgrade", "one", "-r", recipe, "-d", "rtnPatCharsOpt,cleanDescOpt")
+    assert "recipe digest" in shown.stdout
+    assert "cleanDescOpt, rtnPatCharsOpt" in shown.stdout
+    assert "Nothing was changed" in shown.stderr
+    assert "LNK-003" in tarnhelm("clean", source, tmp_path / "two", "--project", "one", "-r", recipe, code=2).stderr
+    assert "Revision 2" in tarnhelm("project", "upgrade", "one", "-r", recipe, "--yes").stdout
+    tarnhelm("clean", source, tmp_path / "two", "--project", "one", "-r", recipe)
+    assert "LNK-003" in tarnhelm("clean", source, tmp_path / "three", "--project", "one", code=2).stderr
+    assert "No difference" in tarnhelm("project", "upgrade", "one", "-r", recipe, "--yes").stdout
+
+
 def test_a_dry_run_leaves_no_trace(tarnhelm: Any, tmp_path: Path) -> None:
     source = fill(tmp_path / "in", a="text")
     done = tarnhelm("clean", source, tmp_path / "out", "--dry-run", "--report", tmp_path / "report", code=1)

@@ -13,6 +13,7 @@ from tarnhelm.cli.console import err, out, reports_errors
 from tarnhelm.cli.places import Places
 from tarnhelm.cli.services import Services
 from tarnhelm.cli.sites import chosen_site
+from tarnhelm.cli.upgrade_command import upgrade_project
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.linkage.core.cohort import CohortRow, checked_rows, cohort_entries, read_cohort
@@ -50,6 +51,7 @@ def register(app: typer.Typer) -> None:
     project.command("create")(create_project)
     project.command("list")(list_projects)
     project.command("show")(show_project)
+    project.command("upgrade")(upgrade_project)
     app.add_typer(project, name="project")
     custodian = typer.Typer(help=_CUSTODIAN, no_args_is_help=True, rich_markup_mode="rich")
     custodian.command("create")(create_custodian)

@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tarnhelm.cli.pins import pins_of
 from tarnhelm.cli.places import REPORT_FOLDER, Places, StatePlace, check_apart, check_out, locked
 from tarnhelm.cli.progress import RunProgress
 from tarnhelm.cli.report import RunFacts, write_report
@@ -36,7 +37,7 @@ from tarnhelm.gateway.recovery import recover, refuse_unseen
 from tarnhelm.gateway.sources import Source, SourceWalk
 from tarnhelm.gateway.state import SqliteState
 from tarnhelm.gateway.workspace import Workspace
-from tarnhelm.linkage.core.projects import Project, ProjectSettings, RunPins
+from tarnhelm.linkage.core.projects import Project, ProjectSettings
 from tarnhelm.linkage.local import LocalLinkage
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CleanRequest", "CleanResult", "Entries", "clean", "run_entries"]
 
-_SURROGATE_VERSION: Final = 1
 _COLLECT: Final = (20_000, 20, 50)
 _GATHERING: Final = 160
 _PER_WORKER: Final = 48
@@ -301,14 +301,7 @@ def _named_project(request: CleanRequest, linkage: LocalLinkage, known: list[Sta
 
 
 def _pinned(linkage: LocalLinkage, project: Project, prepared: Prepared) -> Project:
-    pins = RunPins(
-        recipe_digest=prepared.recipe_digest,
-        profiles=prepared.profiles,
-        standard_edition=prepared.edition,
-        surrogate_version=_SURROGATE_VERSION,
-        site_digest=prepared.site_digest,
-    )
-    return linkage.projects.pin(project.label, pins)
+    return linkage.projects.pin(project.label, pins_of(prepared))
 
 
 def _plan(run: _Run) -> Plan:

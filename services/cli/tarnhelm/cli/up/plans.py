@@ -6,16 +6,17 @@ import contextlib
 import dataclasses
 import json
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from tarnhelm.cli.pins import pins_of
 from tarnhelm.cli.services import Recipe
+from tarnhelm.cli.sites import read_text, site_for
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.ids import canonical_digest
 from tarnhelm.common.limits import DEFAULT_LIMITS
 from tarnhelm.gateway.config.parts import open_state
 from tarnhelm.gateway.plans import ProjectPlan
-from tarnhelm.linkage.core.projects import RunPins
 from tarnhelm.linkage.local import LocalLinkage
 
 if TYPE_CHECKING:
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
     from tarnhelm.cli.services import Prepared, Services
     from tarnhelm.gateway.config import GatewayConfig
     from tarnhelm.gateway.config.sections import ProjectSection
-    from tarnhelm.linkage.core.projects import Projects
+    from tarnhelm.linkage.core.projects import Project, Projects
 
 __all__ = ["compile_plan", "known_ids", "pinned", "publish_plans", "software_version"]
-
-_SURROGATE_VERSION: Final = 1
 
 
 def known_ids(config: GatewayConfig, linkage: LocalLinkage, *, make: bool) -> GatewayConfig:
@@ -97,17 +96,6 @@ def pinned(projects: Projects, label: str, prepared: Prepared) -> None:
     projects.pin(label, pins_of(prepared))
 
 
-def pins_of(prepared: Prepared) -> RunPins:
-    """Give what a project pins of a compiled recipe."""
-    return RunPins(
-        recipe_digest=prepared.recipe_digest,
-        profiles=prepared.profiles,
-        standard_edition=prepared.edition,
-        surrogate_version=_SURROGATE_VERSION,
-        site_digest=prepared.site_digest,
-    )
-
-
 def publish_plans(
     config: GatewayConfig, services: Services, places: Places, *, make: bool
 ) -> list[tuple[str, str, bool]]:
@@ -129,7 +117,7 @@ def publish_plans(
     with contextlib.closing(open_state(config)) as state:
         for label, section in config.projects.items():
             project = there.get(section.id)
-            site = project.settings.site if project is not None else ""
+            site = _site(project, section, services)
             plan, prepared = compile_plan(section, site, services, software_version())
             if project is not None:
                 pinned(linkage.projects, project.label, prepared)
@@ -139,6 +127,13 @@ def publish_plans(
                 state.put_plan(plan)
             done.append((label, plan.digest, new))
     return done
+
+
+def _site(project: Project | None, section: ProjectSection, services: Services) -> str:
+    """Return what the site adds: what the project pins, or the file where the project is held elsewhere."""
+    if project is not None:
+        return site_for(project, section.site_file, services)
+    return services.site(read_text(section.site_file)) if section.site_file is not None else ""
 
 
 def software_version() -> str:

@@ -20,7 +20,7 @@ PINS_DIFFER = error_code(
     "LNK-003",
     USAGE,
     "The run wants {count} of the project's pins otherwise than they are.",
-    "Run with what the project pins, or open a revision or another project.",
+    "Run with what the project pins, open a revision with tarnhelm project upgrade, or use another project.",
 )
 BAD_LABEL = error_code(
     "LNK-004",
