@@ -35,7 +35,7 @@ from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.events import EventLog
 from tarnhelm.gateway.doors.dicom import DicomDoor
-from tarnhelm.gateway.doors.dicom_commitment import report_of
+from tarnhelm.gateway.doors.dicom_commitment import ReportSender, report_of
 from tarnhelm.gateway.doors.dicom_file import file_head
 from tarnhelm.gateway.doors.dicom_negotiation import storage_classes, transfer_syntaxes
 from tarnhelm.gateway.doors.dicom_settings import CommitmentPeer, DicomDoorSettings, DicomTitle
@@ -477,6 +477,20 @@ def test_storage_commitment_is_reported_on_an_association_of_its_own():
             until(lambda: reports == [1])
     finally:
         server.shutdown()
+
+
+def test_a_report_that_nobody_takes_is_tried_again_and_then_told():
+    lost = []
+    peers = {"SCANNER": CommitmentPeer("127.0.0.1:104")}
+    settings = DicomDoorSettings(titles={"T": DicomTitle("p")}, commitment_peers=peers)
+    sender = ReportSender(settings, lambda: lost.append(1), (0.0, 0.01), max_waiting=1)
+    tries = []
+    sender._try = lambda *given: tries.append(given)
+    body = encode(commitment_request(0), is_implicit_vr=True, is_little_endian=True)
+    assert sender.send("SCANNER", "T", report_of(body, ImplicitVRLittleEndian, "p", RecordingAdmitter()))
+    until(lambda: lost)
+    sender.close()
+    assert len(tries) == 2
 
 
 def test_odd_uids_of_a_commitment_request_come_back_as_they_were():

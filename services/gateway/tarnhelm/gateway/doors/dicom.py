@@ -54,7 +54,7 @@ class DicomDoor:
         self.settings = settings
         self.admitter = admitter
         self.instances = instances
-        self.reports = ReportSender(settings)
+        self.reports = ReportSender(settings, self.report_lost)
         self._metrics = metrics or DoorMetrics()
         self._log = log or EventLog(None, time.time)
         self._tls = server_context(settings.tls_certificate_file, settings.tls_key_file, settings.client_ca_file)

@@ -6,9 +6,9 @@ rejected or quarantined. It is no promise to give the identified object back.
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Final, Protocol
@@ -114,12 +114,27 @@ class ReportSender:
 
     Reports are held in memory: when the process ends before one is delivered, the caller asks again, as PS3.4 J.3.2
     leaves it to him.
+
+    Parameters
+    ----------
+    lost
+        Is called for a report that nobody took.
+    waits
+        Seconds before each try.
+    max_waiting
+        Reports at once.
     """
 
     def __init__(
-        self, settings: DicomDoorSettings, waits: tuple[float, ...] = (0.0, 5.0, 30.0, 120.0), *, max_waiting: int = 64
+        self,
+        settings: DicomDoorSettings,
+        lost: Callable[[], None],
+        waits: tuple[float, ...] = (0.0, 5.0, 30.0, 120.0),
+        *,
+        max_waiting: int = 64,
     ) -> None:
         self._settings = settings
+        self._lost = lost
         self._waits = waits
         self._seats = threading.BoundedSemaphore(max_waiting)
         self._stop = threading.Event()
@@ -148,8 +163,11 @@ class ReportSender:
     def _deliver(self, peer: CommitmentPeer, caller: str, called: str, report: Report) -> None:
         try:
             for wait in self._waits:
-                if self._stop.wait(wait) or self._try(peer, caller, called, report):
+                if self._stop.wait(wait):
+                    break
+                if self._try(peer, caller, called, report):
                     return
+            self._lost()
         finally:
             self._threads.discard(threading.current_thread())
             self._seats.release()
@@ -178,7 +196,7 @@ class ReportSender:
                 return "Status" in status
             finally:
                 association.release()
-        except (OSError, ValueError, RuntimeError, socket.gaierror):
+        except Exception:  # noqa: BLE001 - whatever the peer does, there is another try
             return False
 
     def _tls(self, peer: CommitmentPeer, host: str) -> tuple[ssl.SSLContext, str] | None:
