@@ -20,6 +20,8 @@ from tarnhelm.cli import (
     send_command,
     site_commands,
     topic_commands,
+    user_commands,
+    watch_command,
 )
 from tarnhelm.cli.argv import understood
 from tarnhelm.cli.console import exit_code_of, show_error
@@ -68,6 +70,8 @@ def build() -> typer.Typer:
     site_commands.register(app)
     topic_commands.register(app)
     manifest_commands.register(app)
+    user_commands.register(app)
+    watch_command.register(app)
     config_commands.register(app)
     up_command.register(app)
     recover_command.register(app)

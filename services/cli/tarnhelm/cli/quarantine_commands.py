@@ -14,6 +14,8 @@ from rich.table import Table
 
 from tarnhelm.cli.clean_command import show_result
 from tarnhelm.cli.console import ExitCode, out, reports_errors, show_codes
+from tarnhelm.cli.gateway_link import reachable
+from tarnhelm.cli.gateway_quarantine import accept_remote, list_remote, reject_remote, retry_remote, show_remote
 from tarnhelm.cli.places import Places, StatePlace, locked
 from tarnhelm.cli.run import CleanRequest, run_entries
 from tarnhelm.cli.services import Recipe, Services
@@ -38,6 +40,9 @@ Entries have opaque ids and hold no copy: an original stays where it is. A decis
     tarnhelm quarantine list
     tarnhelm quarantine show 3f9a
     tarnhelm quarantine accept 3f9a --by "M. Tremblay" --reason "a phantom"
+    tarnhelm quarantine retry --all --code LIM-006 --reason "more memory" --gateway gateway:50060 --ca-file ca.pem --certificate-file me.pem --key-file me.key
+
+With --gateway the same commands decide on a running gateway. There you are who your certificate or your token says: --by and --project are not asked, and accepting takes two people, one who proposes and one who confirms.
 """
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; stands in the report, so name no patient.")]
@@ -48,15 +53,17 @@ ProjectName = Annotated[str, typer.Option("--project", metavar="LABEL", help="On
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode="rich")
-    group.command("list")(list_entries)
-    group.command("show")(show_entry)
-    group.command("retry")(retry)
-    group.command("accept")(accept)
-    group.command("reject")(reject)
+    for name, here, remote in (
+        ("list", list_entries, list_remote),
+        ("show", show_entry, show_remote),
+        ("retry", retry, retry_remote),
+        ("accept", accept, accept_remote),
+        ("reject", reject, reject_remote),
+    ):
+        group.command(name)(reports_errors(reachable(remote)(here)))
     app.add_typer(group, name="quarantine")
 
 
-@reports_errors
 def list_entries(
     project: ProjectName = "", code: Annotated[str, typer.Option("--code", metavar="CODE", help="Only this code.")] = ""
 ) -> None:
@@ -89,7 +96,6 @@ def list_entries(
     show_codes(found)
 
 
-@reports_errors
 def show_entry(
     entry: Annotated[str, typer.Argument(metavar="ID", help="Id as listed; the first letters are enough.")],
 ) -> None:
@@ -126,7 +132,6 @@ def show_entry(
     out().print(table)
 
 
-@reports_errors
 def retry(
     context: typer.Context,
     ids: Ids,
@@ -144,7 +149,6 @@ def retry(
     raise typer.Exit(_decide_and_run(context.obj, ids, Event.RETRY, by, reason))
 
 
-@reports_errors
 def accept(
     context: typer.Context,
     ids: Ids,
@@ -167,7 +171,6 @@ def accept(
     raise typer.Exit(_decide_and_run(context.obj, ids, Event.ACCEPT, by, reason))
 
 
-@reports_errors
 def reject(
     ids: Ids,
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides.", show_default=False)],
