@@ -7,9 +7,8 @@ sandbox, the service, the pumps) is the real one.
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
-import os
-import signal
 import sys
 import time
 
@@ -29,10 +28,10 @@ class Poisoned(ConfiguredCores):
         """Look for the mark, then work."""
         content = job.source.read_bytes()
         if KILLS in content:
-            os.kill(os.getpid(), signal.SIGKILL)
+            ctypes.string_at(0)  # what a fault in a compiled decoder does; a worker may not even signal itself
         if HANGS in content:
             time.sleep(3600)
-        return super().begin(job)
+        return (yield from super().begin(job))
 
 
 def make_worker(limits):

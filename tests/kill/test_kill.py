@@ -159,6 +159,9 @@ def check_history(gateway, expected, poisons):
     digests = [hashlib.sha256(content).hexdigest() for content in files.values()]
     assert len(digests) == len(set(digests))  # no output has two versions
     assert set(digests) == expected  # and each is that of a run without faults
+    deadline = time.monotonic() + 60
+    while len(gateway.manifest()) < len(expected) and time.monotonic() < deadline:
+        time.sleep(0.2)  # the files follow the state
     documents = [line["document"] for line in gateway.manifest()]
     assert collections.Counter(one["sha256"] for one in documents) == collections.Counter(expected)
     assert {one["path"] for one in documents} == set(files)

@@ -27,6 +27,7 @@ _HELP = """The configuration of a gateway: one YAML file for all of its processe
     tarnhelm config check gateway.yaml
     tarnhelm config schema > gateway.schema.json
     tarnhelm config publish gateway.yaml
+    tarnhelm config keys /etc/tarnhelm/keys
 """
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A configuration (YAML).")]
 
@@ -37,6 +38,7 @@ def register(app: typer.Typer) -> None:
     group.command("check")(check)
     group.command("schema")(schema)
     group.command("publish")(publish)
+    group.command("keys")(keys)
     app.add_typer(group, name="config")
 
 
@@ -117,6 +119,28 @@ def publish(context: typer.Context, file: File) -> None:
     _check_names(config)
     for label, digest, new in publish_plans(config, services, Places.of_user(), make=False):
         out().print(f"{label}  plan {digest[:12]}  {'new' if new else 'as before'}", markup=False)
+
+
+@reports_errors
+def keys(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the keys go; made with mode 0700.")],
+) -> None:
+    """Make the keys of a gateway in a folder; a key that is there is never replaced.
+
+    `tarnhelm up` makes them by itself. Made ahead, they can be handed out: `witness.pem` to the witness alone, `ticket.pub.pem` to the assigner, `seal.pub.pem` to producers, `manifest.pub.pem` to whoever checks the manifest, all else to the gateway.
+
+    [bold]Example[/bold]
+
+        tarnhelm config keys /etc/tarnhelm/keys
+    """
+    from tarnhelm.cli.up.keys import make_keys, public_of  # noqa: PLC0415 - optional
+
+    try:
+        made = make_keys(folder)
+    except OSError:
+        raise TarnhelmError(errors.STATE_UNWRITABLE) from None
+    for path in (made.ticket, made.witness, made.manifest, made.seal):
+        out().print(f"{path.name}  public: {public_of(path).name}", markup=False)
 
 
 def _check_names(config: GatewayConfig) -> None:

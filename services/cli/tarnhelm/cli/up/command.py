@@ -91,7 +91,7 @@ def _run(given: GatewayConfig, services: Services, places: Places, rooms: Rooms,
     from tarnhelm.gateway.config import with_ids, write_config  # noqa: PLC0415
     from tarnhelm.gateway.config.parts import open_broker  # noqa: PLC0415
 
-    keys = make_keys(given.key_folder)
+    keys = make_keys(given.key_folder, witness=given.services.witness is None)
     named = known_ids(given, LocalLinkage(places.root), make=True)
     config = with_ids(filled(named, rooms, keys, web=web))
     for door in config.doors.folder:

@@ -75,8 +75,13 @@ def public_of(private: Path) -> Path:
     return private.with_name(f"{private.stem}.pub.pem")
 
 
-def make_keys(folder: Path) -> KeyFiles:
+def make_keys(folder: Path, *, witness: bool = True) -> KeyFiles:
     """Make what is missing; a key that is there is never replaced.
+
+    Parameters
+    ----------
+    witness
+        Make the witness's key too; false where the witness is somebody else's and keeps its key for itself.
 
     Raises
     ------
@@ -86,7 +91,7 @@ def make_keys(folder: Path) -> KeyFiles:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = KeyFiles(folder)
     GatewayKeys.open(folder)
-    for path in (files.ticket, files.witness, files.manifest):
+    for path in (files.ticket, files.manifest, *([files.witness] if witness else ())):
         _make(path, Ed25519PrivateKey.generate())
     _make(files.seal, X25519PrivateKey.generate())
     if not any(files.blobs.glob("*.key")):

@@ -52,6 +52,8 @@ class ProjectSection:
         Names of PS3.15 profiles and options; basicProfile is implied.
     variables
         Values of the recipe's ``var:`` names.
+    site_file
+        Record numbers and words of the site, where this machine does not hold the project itself; else the project's.
     accept_unchecked_pixels
         The site's express decision that pixels which may show text or a face go out unchecked; every manifest line says
         so.
@@ -63,6 +65,7 @@ class ProjectSection:
     recipe_file: Path | None = None
     profiles: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    site_file: Path | None = None
     accept_unchecked_pixels: bool = False
     on_update: OnUpdate = OnUpdate.SUPERSEDE
 
