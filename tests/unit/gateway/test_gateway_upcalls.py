@@ -45,14 +45,18 @@ def late() -> Late:
     return Late()
 
 
-@pytest.fixture
-def pool(loop: Dispatcher, late: Late) -> Iterator[WorkerPool]:
+def made_pool(loop: Dispatcher, late: Late, workers: int) -> WorkerPool:
     settings = PoolSettings(
-        "poolcores:make_core", {"prefix": "did "}, poolcores.Reply, poolcores.Question, 2, LIMITS, batch=1
+        "poolcores:make_core", {"prefix": "did "}, poolcores.Reply, poolcores.Question, workers, LIMITS, batch=1
     )
-    made = WorkerPool(
+    return WorkerPool(
         settings, upcall=late, failed=lambda _job, error: (error.code, getattr(error, "site", "")), dispatcher=loop
     )
+
+
+@pytest.fixture
+def pool(loop: Dispatcher, late: Late) -> Iterator[WorkerPool]:
+    made = made_pool(loop, late, 2)
     yield made
     made.close(drain=False)
 
@@ -96,7 +100,8 @@ def test_a_refusal_and_a_failure_of_the_answer_reach_the_job(loop, late, pool):
     assert failed.result()[0] == "STG-001"
 
 
-def test_a_worker_that_died_while_it_waited_asks_again(loop, late, pool):
+def test_a_job_whose_worker_died_while_it_waited_asks_again(loop, late):
+    pool = made_pool(loop, late, 1)
     asking = pool.submit("ask once")
     until(loop, lambda: late.asked)
     for pid in pool.pids():
@@ -107,6 +112,7 @@ def test_a_worker_that_died_while_it_waited_asks_again(loop, late, pool):
     late.asked[1][1].set_result("for the living")
     until(loop, asking.done)
     assert asking.result().text == "for the living"
+    pool.close(drain=False)
 
 
 def test_a_job_that_was_cancelled_before_it_began_is_never_run(loop, late, pool):

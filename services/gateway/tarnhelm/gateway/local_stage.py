@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalJudge", "LocalStage", "PoolPlan"]
 
+
 @dataclass(frozen=True, slots=True)
 class PoolPlan:
     """Where a core comes from and how many workers run it.
