@@ -11,6 +11,7 @@ from typer.main import get_command
 from tarnhelm.cli import (
     clean_command,
     config_commands,
+    delivery_commands,
     inspect_commands,
     manifest_commands,
     project_commands,
@@ -70,6 +71,7 @@ def build() -> typer.Typer:
     site_commands.register(app)
     topic_commands.register(app)
     manifest_commands.register(app)
+    delivery_commands.register(app)
     user_commands.register(app)
     watch_command.register(app)
     config_commands.register(app)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tarnhelm.cli.console import out, reports_errors
+from tarnhelm.cli.delivery_commands import open_store
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
-
-if TYPE_CHECKING:
-    from tarnhelm.gateway.deliveries.base import DeliveryStore
 
 __all__ = ["register"]
 
@@ -120,21 +118,5 @@ def _lines(place: Path | None, state: Path | None, address_file: Path | None) ->
 
         yield read_files(manifest_files(place))
         return
-    with contextlib.closing(_store(state, address_file)) as store:
+    with open_store(state, address_file) as store:
         yield (content for writer in store.writers() for _, content in store.lines(writer))
-
-
-def _store(state: Path | None, address_file: Path | None) -> DeliveryStore:
-    if state is not None:
-        from tarnhelm.gateway.deliveries import SqliteDeliveries  # noqa: PLC0415
-
-        if not state.is_file():
-            raise TarnhelmError(errors.MANIFEST_UNREADABLE)
-        return SqliteDeliveries(state)
-    from tarnhelm.gateway.deliveries.postgres import PostgresDeliveries  # noqa: PLC0415
-
-    try:
-        address = address_file.read_text("utf-8").strip() if address_file is not None else ""
-    except (OSError, UnicodeDecodeError):
-        raise TarnhelmError(errors.MANIFEST_UNREADABLE) from None
-    return PostgresDeliveries(address, connections=1)

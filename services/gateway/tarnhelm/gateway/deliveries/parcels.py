@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.stage import ObjectFacts
-from tarnhelm.gateway.blobs.base import BlobName
 from tarnhelm.gateway.destinations.base import Parcel
 from tarnhelm.gateway.record import State
 from tarnhelm.gateway.release import candidate_paths
+from tarnhelm.gateway.stream import road
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tarnhelm.gateway.blobs.base import BlobStore
+    from tarnhelm.gateway.blobs.base import BlobName, BlobStore
     from tarnhelm.gateway.deliveries.base import DeliveryRecord, DeliveryStore
     from tarnhelm.gateway.plans import ProjectPlan
     from tarnhelm.gateway.record import ObjectRecord
     from tarnhelm.gateway.state.base import StateStore
 
 __all__ = ["Bytes", "ParcelMaker", "facts_of", "path_of"]
-
-_LAST_STAGES: Final = ("finalise",)
-_DIGEST_DIGITS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +145,9 @@ class ParcelMaker:
             raise TarnhelmError(errors.RESULT_CHANGED)
 
     def _verified(self, record: ObjectRecord, plan: ProjectPlan | None) -> tuple[BlobName, int]:
-        """Return the work blob that holds the bytes of the verdict, whichever stage wrote it."""
-        stages = (*_LAST_STAGES, *reversed(plan.stages if plan else ("metadata",)))
-        digest = record.plan_digest[:_DIGEST_DIGITS]
-        wanted = [BlobName("work", record.object_id, f"{stage}-{digest}") for stage in stages]
-        for name in wanted:
+        """Return the work blob that holds the bytes of the verdict: the last stage's, else whichever has them."""
+        if plan is not None:
+            name = road.result_blob(record, plan)
             info = self._blobs.stat(name)
             if info is not None and info.sha256 == record.output_sha256:
                 return name, info.size

@@ -8,15 +8,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from google.protobuf.message import DecodeError
-from tarnhelm.v1.object_pb2 import StageTask
-
 from tarnhelm.common import events
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.gateway.deliveries.release import NOWHERE, ReleaseDesk, ReleaseParts
 from tarnhelm.gateway.deliveries.worker import DestinationWorker
 from tarnhelm.gateway.manifest.files import ManifestFiles
 from tarnhelm.gateway.state.base import StaleRecordError
+from tarnhelm.gateway.stream.road import GROUPS, RELEASE, read_task, topic_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUP", "TOPIC", "ReleaseRole"]
 
-TOPIC: Final = "objects.release"
-GROUP: Final = "tarnhelm-release"
+TOPIC: Final = topic_of(RELEASE)
+GROUP: Final = GROUPS[RELEASE]
 _DEAD_LETTERS: Final = "dead-letter"
 _POLL_SECONDS: Final = 0.5
 _TROUBLE_SECONDS: Final = 1.0
@@ -125,10 +123,9 @@ class ReleaseRole:
     def _objects_of(self, messages: Sequence[Message]) -> list[str]:
         found = []
         for message in messages:
-            task = StageTask()
             try:
-                task.ParseFromString(message.value)
-            except DecodeError:
+                task = read_task(message.value)
+            except TarnhelmError:
                 # Read by nobody but people: it is a message that cannot be read, not an object.
                 self._broker.publish(_DEAD_LETTERS, message.key, message.value, message.headers).result(30)
                 continue
