@@ -106,7 +106,7 @@ def test_chunks_shuffled_and_doubled_among_three_objects(world):
     world.start()  # two members: no one of them sees all chunks
     wait_until(lambda: set(contents(world)) == set(objects))
     world.settled()
-    wait_until(lambda: set(world.in_store()) == {"ended"})
+    wait_until(lambda: world.in_store() == [] and len(world.in_store("ingestended")) == 3)
     assert world.dead_letters() == []
 
 
@@ -168,7 +168,7 @@ def test_a_producer_that_dies_half_way_leaves_a_note_and_no_bytes(world):
     for record in records[:-1]:
         world.put(record, b"one")
     world.start(world.settings(reassembly=ReassemblySettings(patience_seconds=0.5, look_seconds=0.1)))
-    wait_until(lambda: world.in_store() == ["ended"])
+    wait_until(lambda: world.in_store() == [] and len(world.in_store("ingestended")) == 1)
     world.put(records[-1], b"one")  # too late, and told already
     world.settled()
     code, message = only_code(world)
@@ -255,7 +255,7 @@ def test_chunks_that_are_not_the_whole(here, spoil):
     here.settled()
     assert only_code(here)[0] == "ING-009"
     assert not here.admitter.objects
-    wait_until(lambda: here.in_store() == ["ended"])
+    wait_until(lambda: here.in_store() == [] and len(here.in_store("ingestended")) == 1)
 
 
 def test_what_admission_refuses_is_a_dead_letter_with_its_code(here):
@@ -682,3 +682,21 @@ def test_memory_stays_flat_however_large_an_object_is(tmp_path):
             most[role, mebibytes] = int(done.stdout)
     assert most["send", 500] < most["send", 100] + 40
     assert most["take", 500] < most["take", 100] + 40
+
+
+def test_what_ended_is_remembered_and_then_forgotten(here):
+    data = dicom(1, 20_000)
+    records = chunks(data, 9_000)
+    settings = ReassemblySettings(patience_seconds=0.4, remember_seconds=1.5, look_seconds=0.1)
+    here.start(here.settings(reassembly=settings))
+    for record in records * 2:
+        here.put(record, b"one")
+    here.settled()
+    assert contents(here) == [data]
+    here.stop()
+    # Another process, which remembers nothing by itself, gets one chunk once more.
+    here.start(here.settings(reassembly=settings))
+    here.put(records[1], b"one")
+    here.settled()
+    wait_until(lambda: here.in_store() == [] and here.in_store("ingestended") == [])
+    assert here.dead_letters() == []

@@ -182,12 +182,10 @@ class IngestIntake:
         return self._assemble(transfer, trace)
 
     def _assemble(self, transfer: Transfer, trace: TraceContext | None) -> str:
-        sender = _Sender(transfer.project, transfer.producer, transfer.signer)
+        if not self._reassembly.claim(transfer):
+            return CHUNK_KEPT
         try:
-            pieces = checked(self._reassembly.pieces(transfer), transfer.total_size, self._reassembly.sha256(transfer))
-            opened = self._opened(pieces, sender, bytes.fromhex(transfer.record_id), transfer.sealed_to)
-            arrival = self._arrival(sender, -1 if transfer.sealed_to else transfer.total_size, trace)
-            outcome = self._admit(opened, arrival, is_dicom=transfer.is_dicom)
+            return self._admit_whole(transfer, trace)
         except TarnhelmError as error:
             if error.code != errors.BLOB_MISSING.code:
                 raise
@@ -195,6 +193,15 @@ class IngestIntake:
             if self._reassembly.ended(transfer):  # another replica was faster
                 return CHUNK_KEPT
             raise TarnhelmError(errors.CHUNKS_MISSING, seen=0, limit=transfer.count) from None
+        finally:
+            self._reassembly.unclaim(transfer)
+
+    def _admit_whole(self, transfer: Transfer, trace: TraceContext | None) -> str:
+        sender = _Sender(transfer.project, transfer.producer, transfer.signer)
+        pieces = checked(self._reassembly.pieces(transfer), transfer.total_size, self._reassembly.sha256(transfer))
+        opened = self._opened(pieces, sender, bytes.fromhex(transfer.record_id), transfer.sealed_to)
+        arrival = self._arrival(sender, -1 if transfer.sealed_to else transfer.total_size, trace)
+        outcome = self._admit(opened, arrival, is_dicom=transfer.is_dicom)
         self._reassembly.end(transfer)
         return outcome
 

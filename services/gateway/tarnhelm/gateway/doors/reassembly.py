@@ -22,18 +22,20 @@ from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.gateway.blobs.base import BlobName, put
 
 if TYPE_CHECKING:
-    from tarnhelm.gateway.blobs.base import BlobStore, StoredBlob
+    from tarnhelm.gateway.blobs.base import BlobStore
     from tarnhelm.gateway.doors.ingest_settings import ReassemblySettings
     from tarnhelm.gateway.ingest.records import Chunk
 
-__all__ = ["AREA", "Progress", "Reassembly", "Standing", "Transfer"]
+__all__ = ["AREA", "ENDED_AREA", "Progress", "Reassembly", "Standing", "Transfer"]
 
 AREA: Final = "ingest"
+ENDED_AREA: Final = "ingestended"
+"""Markers of what was completed or given up; apart, so that a look meets only what is open."""
 _HEAD: Final = "head"
-_ENDED: Final = "ended"
 _CHUNK: Final = "chunk-"
 _SHA256_BYTES: Final = 32
-_REMEMBERED: Final = 512
+_REMEMBERED: Final = 128
+_TIDY_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class _Open:
     seen: dict[int, int] = field(default_factory=dict)
     begun: bool = False
     ended: bool = False
+    claimed: bool = False
 
     @property
     def bytes(self) -> int:
@@ -116,6 +119,7 @@ class Reassembly:
         self._lock = threading.Lock()
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self._pending = 0
+        self._next_tidy = 0.0
 
     @property
     def pending_bytes(self) -> int:
@@ -150,6 +154,26 @@ class Reassembly:
         with self._lock:
             return Progress.COMPLETE if len(known.seen) == transfer.count else Progress.WAITING
 
+    def claim(self, transfer: Transfer) -> bool:
+        """Whether the caller is the one in this process to take the whole in; to be let go by :meth:`unclaim`.
+
+        Who is not has nothing to do: its chunk is durable, and the other one's record is not done before the whole is.
+        """
+        with self._lock:
+            known = self._open.setdefault(transfer.name, _Open())
+            mine = not known.claimed and not known.ended
+            known.claimed = known.claimed or mine
+            return mine
+
+    def unclaim(self, transfer: Transfer) -> None:
+        """Let others take it in, where it did not end."""
+        with self._lock:
+            known = self._open.get(transfer.name)
+            if known is not None:
+                known.claimed = False
+                if not known.begun and not known.ended:  # nothing was seen of it here but that it is whole
+                    del self._open[transfer.name]
+
     def sha256(self, transfer: Transfer) -> bytes:
         """Return what the last chunk says of the whole."""
         with self._blobs.open(_chunk_name(transfer.name, transfer.count - 1), 0, _SHA256_BYTES) as reader:
@@ -164,11 +188,11 @@ class Reassembly:
 
     def ended(self, transfer: Transfer) -> bool:
         """Whether the object was completed or given up, by whomever."""
-        return self._blobs.stat(BlobName(AREA, transfer.name, _ENDED)) is not None
+        return self._has_ended(transfer.name)
 
     def end(self, transfer: Transfer) -> None:
         """Remember that the object is through, and delete its chunks."""
-        put(self._blobs, BlobName(AREA, transfer.name, _ENDED), [b"ended"])
+        put(self._blobs, BlobName(ENDED_AREA, transfer.name), [b"ended"])
         with self._lock:
             known = self._open.setdefault(transfer.name, _Open())
             known.ended = True
@@ -190,31 +214,32 @@ class Reassembly:
         for name, group in itertools.groupby(self._blobs.listing(AREA), key=lambda one: one.name.object_id):
             parts = {one.name.part: one for one in group}
             chunks = [one for part, one in parts.items() if part.startswith(_CHUNK)]
-            if _ENDED in parts:
-                self._tidy(parts, now)
-                continue
-            pending += sum(one.size for one in chunks)
             age = now - max(one.modified for one in parts.values())
             transfer = self._read_head(name) if _HEAD in parts else None
-            if transfer is None:
-                if age > self._settings.patience_seconds:
-                    for one in parts.values():
-                        self._blobs.delete(one.name)
-            elif (len(chunks) == transfer.count and age > self._settings.look_seconds) or (
-                age > self._settings.patience_seconds
-            ):
+            given_up = age > self._settings.patience_seconds
+            complete = transfer is not None and len(chunks) == transfer.count
+            if not given_up and not (complete and age > self._settings.look_seconds):
+                pending += sum(one.size for one in chunks)
+            elif transfer is None or self._has_ended(name):  # what a chunk that came once more left behind
+                for one in parts.values():
+                    self._blobs.delete(one.name)
+            else:
+                pending += sum(one.size for one in chunks)
                 yield Standing(transfer, len(chunks))
         self._pending = pending
+        if now >= self._next_tidy:
+            self._next_tidy = now + min(_TIDY_SECONDS, self._settings.remember_seconds)
+            self._tidy(now)
 
-    def _tidy(self, parts: dict[str, StoredBlob], now: float) -> None:
-        for part, one in parts.items():
-            if part != _ENDED:
-                self._blobs.delete(one.name)
-        marker = parts[_ENDED]
-        if now - marker.modified > self._settings.remember_seconds:
-            self._blobs.delete(marker.name)
-            with self._lock:
-                self._open.pop(marker.name.object_id, None)
+    def _tidy(self, now: float) -> None:
+        for marker in self._blobs.listing(ENDED_AREA):
+            if now - marker.modified > self._settings.remember_seconds:
+                self._blobs.delete(marker.name)
+                with self._lock:
+                    self._open.pop(marker.name.object_id, None)
+
+    def _has_ended(self, name: str) -> bool:
+        return self._blobs.stat(BlobName(ENDED_AREA, name)) is not None
 
     def _known(self, transfer: Transfer) -> _Open:
         name = transfer.name
@@ -223,14 +248,13 @@ class Reassembly:
             if known is not None:
                 self._open.move_to_end(name)
                 return known
-        found = _Open()
+        found = _Open(ended=self._has_ended(name))
         for one in self._blobs.listing(AREA, name):
             part = one.name.part
             if part.startswith(_CHUNK):
                 index = int(part.removeprefix(_CHUNK))
                 found.seen[index] = one.size - (_SHA256_BYTES if index == transfer.count - 1 else 0)
             found.begun = found.begun or part == _HEAD
-            found.ended = found.ended or part == _ENDED
         with self._lock:
             known = self._open.setdefault(name, found)
             while len(self._open) > _REMEMBERED:
