@@ -17,7 +17,18 @@ from tarnhelm.common.assign import Assigner
 from tarnhelm.common.errors import Disposition, TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 
-__all__ = ["CONFIG", "CONFIG_DIGEST", "STAGE", "ObjectFacts", "Stage", "StageCore", "StageJob", "StageOutcome", "Status", "outcome_of"]
+__all__ = [
+    "CONFIG",
+    "CONFIG_DIGEST",
+    "STAGE",
+    "ObjectFacts",
+    "Stage",
+    "StageCore",
+    "StageJob",
+    "StageOutcome",
+    "Status",
+    "outcome_of",
+]
 
 CONFIG: Final = "config"
 """Option of a job: the JSON that its stage is configured with for it."""
