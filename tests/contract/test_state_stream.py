@@ -172,3 +172,31 @@ def test_decisions_of_one_object(store: StreamStore) -> None:
     for decision in (mine[0], Decision("two", "reject", "ann", "because", "", 1.0), mine[1]):
         store.decide(decision)
     assert store.decisions_of("one") == mine
+
+
+def test_of_many_writers_on_one_file_one_takes_each_step(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    first = SqliteState(path, batched=False)
+    first.add(record("one"))
+    won: list[int] = []
+
+    def climb() -> None:
+        mine = SqliteState(path, batched=False)
+        while (was := mine.get("one")) is not None and was.revision < 60:
+            try:
+                with mine.together():
+                    mine.save(was._replace(revision=was.revision + 1), was)
+                    mine.add_step("one", Step(float(was.revision), "metadata"))
+            except StaleRecordError:
+                continue
+            won.append(was.revision)
+        mine.close()
+
+    threads = [threading.Thread(target=climb) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(won) == list(range(60))
+    assert len(first.steps("one")) == 60
+    first.close()

@@ -187,3 +187,23 @@ def test_several_stages_one_after_the_other(tmp_path, stages):
         assert [step.step for step in one.state.steps(ids[3])] == ["admitted", *stages, "witness"]
         assert one.state.get(lost).code == "PIX-001"
         assert one.state.get(ids[0]).project == PROJECT
+
+
+def test_a_fault_of_the_pump_itself_costs_one_object(tmp_path, monkeypatch):
+    with world(tmp_path, WorldSettings(workers=2)) as one:
+        bad = one.send(fake(0)).object_id
+        for number in range(1, 12):
+            one.send(fake(number))
+        put_outcome = one.state.put_outcome
+
+        def faulty(object_id, *arguments):
+            if object_id == bad:
+                raise ZeroDivisionError
+            return put_outcome(object_id, *arguments)
+
+        monkeypatch.setattr(one.state, "put_outcome", faulty)
+        one.start()
+        one.wait(State.VERIFIED, count=11)
+        one.wait(State.QUARANTINED, count=1)
+        assert one.state.get(bad).code == "STG-001"
+        assert "pump-fault" in one.lines.getvalue()

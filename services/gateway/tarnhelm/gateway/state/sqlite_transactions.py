@@ -6,6 +6,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.common import errors
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["SqliteTransactions"]
 
 _RECENT_RECORDS: Final = 1024
+_BUSY_SECONDS: Final = 30.0
+_FIRST_PAUSE_SECONDS: Final = 0.0003
+_LAST_PAUSE_SECONDS: Final = 0.003
 
 
 class SqliteTransactions(StreamQueries):
@@ -51,7 +55,7 @@ class SqliteTransactions(StreamQueries):
                 ":memory:" if path is None else path,
                 isolation_level=None,
                 check_same_thread=False,
-                timeout=30,
+                timeout=_BUSY_SECONDS,
                 cached_statements=64,
             )
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -64,8 +68,11 @@ class SqliteTransactions(StreamQueries):
             self._db.executescript(SCHEMA)
             if version != VERSION:
                 self._db.execute(f"PRAGMA user_version={VERSION}")
+            self._db.execute("PRAGMA busy_timeout=0")  # see _begin
             if path is not None and not batched:
-                self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+                self._reader = sqlite3.connect(
+                    path, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS
+                )
         except sqlite3.DatabaseError:
             raise TarnhelmError(errors.STATE_BROKEN) from None
 
@@ -142,11 +149,21 @@ class SqliteTransactions(StreamQueries):
             self.flush()
 
     def _begin(self) -> None:
-        if not self._db.in_transaction:
+        if self._db.in_transaction:
+            return
+        # Asked for often and briefly: the library's own patience sleeps up to a tenth of a second between two looks,
+        # while another process's transaction takes a millisecond.
+        pause, until = _FIRST_PAUSE_SECONDS, time.monotonic() + _BUSY_SECONDS
+        while True:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                raise _refused(error) from None
+                if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= until:
+                    raise _refused(error) from None
+            else:
+                return
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LAST_PAUSE_SECONDS)
 
     def _spill(self) -> None:
         """Write the batch into the open transaction."""

@@ -116,7 +116,7 @@ class Housekeeping:
         self._life = Lifecycle(lambda _verdict: False)  # decides nothing about verdicts
         self._plans = PlanCache(state, clock=clock)
         self._sweeper = Sweeper(state, blobs, log, meters=meters, clock=clock)
-        self._again: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._again: OrderedDict[str, tuple[int, float, float]] = OrderedDict()
         self._next_sweep = float("-inf")
         self._next_trim = float("-inf")
         self._alarmed: dict[State, float] = {}
@@ -181,13 +181,15 @@ class Housekeeping:
             topic = road.topic_of(step)
             if topic not in empty:
                 empty[topic] = sum(self._broker.lag(road.GROUPS[step], [topic]).values()) <= settings.lag_floor
-            revision, at = self._again.get(record.object_id, (-1, record.received))
-            wait = settings.stalled_seconds if empty[topic] else settings.republish_seconds
-            if revision == record.revision and now - at < wait:
+            known = self._again.get(record.object_id)
+            revision, at, wait = known if known is not None else (-1, record.received, 0.0)
+            if revision != record.revision:
+                wait = 0.0
+            if now - at < (wait if empty[topic] else settings.republish_seconds):
                 continue
-            if not empty[topic] and now - record.received < settings.republish_seconds:
-                continue
-            self._again[record.object_id] = record.revision, now
+            # What stays where it is though it was told (its destination is away) is told less and less often.
+            wait = min(max(wait * 2, settings.stalled_seconds), settings.republish_seconds)
+            self._again[record.object_id] = record.revision, now, wait
             self._publish(record, step)
         while len(self._again) > _REMEMBERED:
             self._again.popitem(last=False)
@@ -199,15 +201,14 @@ class Housekeeping:
         self._publisher.send(record, step)
 
     def recover(self) -> int:
-        """Publish every unfinished object again, after the broker and its messages were lost; returns how many."""
+        """Publish every unfinished object again, after the broker and its messages were lost; returns how many.
+
+        Objects whose raw bytes are gone, as after a backup of the state alone, are quarantined with GTW-022.
+        """
+        self._sweeper.missing()
         count = 0
         for record in self._state.records(*_MOVING):
-            if not record.door:
-                continue
-            if self._blobs.stat(road.raw_blob(record.object_id)) is None:
-                self._step(record, Event.FAIL, "recover", self._clock(), code=errors.RAW_MISSING.code)
-                continue
-            step = self._next(record)
+            step = self._next(record) if record.door else ""
             if step and step != road.IMAGING:
                 self._publisher.send(record, step)
                 count += 1

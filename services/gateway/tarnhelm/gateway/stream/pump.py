@@ -187,6 +187,8 @@ class Pump:
             return self._stepped(message, object_id, probe=probe)
         except TarnhelmError as error:
             return self._away(error.code, object_id, probe=probe)
+        except Exception as error:  # noqa: BLE001  # a fault of ours must not take the thread, nor every object after it
+            return self._at_fault(object_id, error, probe=probe)
         finally:
             with self._busy_lock:
                 self._busy.discard(object_id)
@@ -257,6 +259,19 @@ class Pump:
         if step:
             self._forward(after, step)
         self._failpoint(f"{self._work.step}: before done")
+
+    def _at_fault(self, object_id: str, error: Exception, *, probe: bool) -> Handled:
+        """Quarantine an object that this pump cannot step; where that is not possible either, wait."""
+        self._log(events.PUMP_FAULT, stage=self._work.step, site=_site(error))
+        try:
+            record = self._state.get(object_id)
+            if record is not None:
+                self._fail(record, errors.STAGE_FAULT.code)
+        except Exception:  # noqa: BLE001  # the state is not there
+            return self._away(errors.STAGE_FAULT.code, object_id, probe=probe)
+        if probe:
+            self._breaker.not_now()
+        return Handled.DONE
 
     def _fail(self, record: ObjectRecord, code: str) -> None:
         """Quarantine an object that no plan leads on; one that is past that is left alone."""

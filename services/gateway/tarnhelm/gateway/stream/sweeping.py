@@ -61,10 +61,7 @@ class Sweeper:
         return found
 
     def missing(self) -> int:
-        """Quarantine the held-to-be-finished objects whose raw bytes are gone; returns how many.
-
-        A walk over all unfinished objects: for ``tarnhelm recover`` and after a restored backup.
-        """
+        """Quarantine the unfinished objects whose raw bytes are gone; returns how many. A walk over all of them."""
         count = 0
         for record in self._state.records(State.ADMITTED, State.RUNNING, State.READY, State.WITNESSING, State.WAITING):
             if record.door and self._blobs.stat(road.raw_blob(record.object_id)) is None:
