@@ -14,7 +14,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import build_context, evt
-from tests.support.door_peers import PATIENT, association, image, instance, open_door, write_image
+from tests.support.door_peers import PATIENT, association, image, instance, open_door, rejection_of, write_image
 from tests.support.stream import PROJECT, WorldSettings, world
 
 from tarnhelm.gateway.doors.dicom_settings import DicomTitle
@@ -123,10 +123,7 @@ def test_where_the_disk_is_full_each_door_says_so_in_its_protocol_and_takes_up_a
     found.settings = replace(room, disk=DiskRoom(0, 1 << 41))
     until(lambda: found.admitter.room() > 0)
     (house.folder / "a").write_bytes(write_image(tmp_path / "b.dcm", 2))
-    with association(house.dicom) as caller:
-        assert not caller.is_established
-        answer = caller.acceptor.primitive
-        assert (answer.result, answer.result_source, answer.diagnostic) == (2, 3, 1)
+    assert rejection_of(house.dicom) == (2, 3, 1)
     assert post(house.stow, file)[0] == 503
     time.sleep(0.3)
     assert list(house.folder.iterdir())

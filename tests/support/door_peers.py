@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -110,6 +111,20 @@ def associate_pdu(contexts: Any, *, called: str = "TARNHELM", calling: str = "SC
     pdu = A_ASSOCIATE_RQ()
     pdu.from_primitive(request)
     return pdu.encode()
+
+
+def rejection_of(door: DicomDoor, *, tls: ssl.SSLContext | None = None, **titles: str) -> tuple[int, int, int]:
+    """Ask for an association; result, source and reason of the rejection.
+
+    Not with pynetdicom's caller: it reports a rejection that comes before it has looked at its socket as an abort.
+    """
+    with RawCaller(door.port, associate=False) as caller:
+        if tls is not None:
+            caller.socket = tls.wrap_socket(caller.socket, server_hostname="127.0.0.1")
+        caller.socket.sendall(associate_pdu([build_context(CTImageStorage, ExplicitVRLittleEndian)], **titles))
+        kind, field = caller.pdu()
+        assert kind == 3
+        return field[1], field[2], field[3]
 
 
 class RawCaller:

@@ -29,7 +29,16 @@ from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import _STORAGE_CLASSES
 from tests.support.admitting import FullAdmitter, RecordingAdmitter
 from tests.support.certificates import Authority
-from tests.support.door_peers import PATIENT, RawCaller, associate_pdu, association, image, instance, open_door
+from tests.support.door_peers import (
+    PATIENT,
+    RawCaller,
+    associate_pdu,
+    association,
+    image,
+    instance,
+    open_door,
+    rejection_of,
+)
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
@@ -270,28 +279,21 @@ def test_a_data_set_beyond_the_bound_is_not_understood():
 # --- who may call ---------------------------------------------------------------------------------------------------
 
 
-def rejection(door, **keywords):
-    with association(door, **keywords) as caller:
-        assert not caller.is_established
-        answer = caller.acceptor.primitive
-        return (answer.result, answer.result_source, answer.diagnostic)
-
-
 def test_another_called_title_is_rejected():
     with open_door(RecordingAdmitter()) as door:
-        assert rejection(door, called="OTHER") == (1, 1, 7)
+        assert rejection_of(door, called="OTHER") == (1, 1, 7)
 
 
 def test_another_calling_title_is_rejected():
     with open_door(RecordingAdmitter(), titles={"TARNHELM": DicomTitle("p", callers=("CT1",))}) as door:
-        assert rejection(door, calling="CT2") == (1, 1, 3)
+        assert rejection_of(door, calling="CT2") == (1, 1, 3)
         with association(door, calling="CT1") as caller:
             assert caller.is_established
 
 
 def test_off_this_machine_an_empty_list_of_callers_means_nobody():
     with open_door(RecordingAdmitter(), listen="0.0.0.0:0") as door:
-        assert rejection(door) == (1, 1, 3)
+        assert rejection_of(door) == (1, 1, 3)
     titles = {"TARNHELM": DicomTitle("p", callers=("SCANNER",))}
     with open_door(RecordingAdmitter(), titles=titles, listen="0.0.0.0:0") as door, association(door) as caller:
         assert caller.is_established
@@ -304,12 +306,12 @@ def test_a_caller_comes_from_the_networks_of_its_title(networks, good):
             with association(door) as caller:
                 assert caller.is_established
         else:
-            assert rejection(door) == (1, 1, 3)
+            assert rejection_of(door) == (1, 1, 3)
 
 
 def test_where_there_is_no_room_objects_are_put_off_and_echoes_are_answered():
     with open_door(FullAdmitter()) as door:
-        assert rejection(door) == (2, 3, 1)
+        assert rejection_of(door) == (2, 3, 1)
         with association(door, build_context(VERIFICATION)) as caller:
             assert caller.send_c_echo().Status == 0x0000
 
@@ -318,15 +320,15 @@ def test_where_nobody_can_tell_whether_there_is_room_objects_are_put_off(monkeyp
     admitter = RecordingAdmitter()
     monkeypatch.setattr(admitter, "room", lambda: 1 / 0)
     with open_door(admitter) as door:
-        assert rejection(door) == (2, 3, 1)
+        assert rejection_of(door) == (2, 3, 1)
 
 
 def test_associations_beyond_the_bounds_are_put_off():
     with open_door(RecordingAdmitter(), max_associations=2, max_associations_per_caller=1) as door:
         with association(door, calling="A"):
-            assert rejection(door, calling="A") == (2, 3, 2)
+            assert rejection_of(door, calling="A") == (2, 3, 2)
             with association(door, calling="B"):
-                assert rejection(door, calling="C") == (2, 3, 2)
+                assert rejection_of(door, calling="C") == (2, 3, 2)
         until(lambda: not door._live)
         with association(door, calling="C") as caller:
             assert caller.is_established
@@ -367,7 +369,7 @@ def test_tls_lets_in_whom_the_authority_signed_and_the_title_names(tmp_path):
 
         with association(door, tls_args=context(good)) as caller:
             assert caller.send_c_store(image(0)).Status == 0x0000
-        assert rejection(door, tls_args=context(other)) == (1, 1, 3)
+        assert rejection_of(door, tls=context(other)[0]) == (1, 1, 3)
         for pair in (bad, None):
             with socket.create_connection(("127.0.0.1", door.port), timeout=30) as plain:
                 assert not answered(context(pair)[0], plain)
@@ -544,7 +546,7 @@ def test_the_log_names_no_patient_no_title_and_no_uid(capfd, caplog):
             caller.send_c_store(image(0))
             admitter.answer = TarnhelmError(errors.NO_SPACE)
             caller.send_c_store(image(1))
-        rejection(door, called="NOBODY")
+        rejection_of(door, called="NOBODY")
         with RawCaller(door.port) as raw:
             raw.socket.sendall(b"\x09" + PATIENT.encode() * 10)
             assert raw.pdu()[0] == 7

@@ -358,14 +358,18 @@ class Association:
             raise TarnhelmError(errors.CALLER_SLOW) from None
 
     def _abort(self, reason: AbortReason) -> None:
-        self._farewell(abort_pdu(reason))
+        self._farewell(abort_pdu(reason), half_close=True)
 
-    def _farewell(self, last: bytes) -> None:
-        """Say the last words and let the other side close, for a bounded time (Sta13 with the ARTIM timer)."""
+    def _farewell(self, last: bytes, *, half_close: bool = False) -> None:
+        """Say the last words and let the other side close, for a bounded time (Sta13 with the ARTIM timer).
+
+        After a rejection or a release the caller closes first: some that see our end too take it for a failure.
+        """
         with contextlib.suppress(OSError, ValueError):
             self._socket.settimeout(_LAST_WORDS_SECONDS)
             self._socket.sendall(last)
-            socket.socket.shutdown(self._socket, socket.SHUT_WR)
+            if half_close:
+                socket.socket.shutdown(self._socket, socket.SHUT_WR)
             until = time.monotonic() + _LAST_WORDS_SECONDS
             while (left := until - time.monotonic()) > 0:
                 self._socket.settimeout(left)
