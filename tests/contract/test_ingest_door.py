@@ -700,3 +700,23 @@ def test_what_ended_is_remembered_and_then_forgotten(here):
     here.settled()
     wait_until(lambda: here.in_store() == [] and here.in_store("ingestended") == [])
     assert here.dead_letters() == []
+
+
+@pytest.mark.slow
+def test_a_kafka_that_is_killed_and_comes_back_loses_no_object(own_kafka, tmp_path):
+    world = World(Place("kafka", own_kafka.address, own_kafka.session_seconds), tmp_path)
+    try:
+        objects = [dicom(number) for number in range(60)] + [dicom(100, 40_000)]
+        records = [inline(data) for data in objects[:60]] + chunks(objects[60], 9_000)
+        random.Random(1).shuffle(records)
+        world.start()
+        for number, record in enumerate(records):
+            if number % 20 == 10:
+                own_kafka.kill()
+                own_kafka.start()
+            world.put(record)
+        wait_until(lambda: set(contents(world)) == set(objects), 120)
+        world.settled(120)
+        assert world.dead_letters() == []
+    finally:
+        world.close()
