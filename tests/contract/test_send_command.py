@@ -16,6 +16,7 @@ import pytest
 from tests.support.brokers import Place
 from tests.support.ingest_door import World, dicom, signing_pair, wait_until, write_pair
 
+from tarnhelm.cli import send_command
 from tarnhelm.cli.main import run
 from tarnhelm.cli.services import TarnhelmServices
 from tarnhelm.gateway.doors.ingest_settings import IngestProducer
@@ -154,6 +155,22 @@ def test_a_broker_that_is_away_or_has_no_topic_ends_with_4(say, tmp_path):
     (tmp_path / "one.dcm").write_bytes(dicom(1))
     code, out, err = say(tmp_path / "one.dcm", "--to", f"folder:{tmp_path / 'empty'}")
     assert (code, "BRK-005" in err, "0  acknowledged" in out) == (4, True, True)
+
+
+def test_progress_counts_files_and_bytes_and_says_how_long(monkeypatch, capsys):
+    now = [0.0]
+    counts = send_command._Counts()
+    with send_command.SendProgress(10, 1000, clock=lambda: now[0]) as progress:
+        counts.acknowledged, counts.sent_bytes, counts.skipped, counts.passed_bytes = 3, 200, 1, 50
+        progress(counts)
+        now[0] = 10.0
+        progress(counts)
+    assert capsys.readouterr().err == "4 of 10 files, about 30 s left\n"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with send_command.SendProgress(10, 1000) as progress:
+        progress(counts)
+        task = progress._bar.tasks[0]
+        assert (task.completed, task.total, task.fields["files"]) == (250, 1000, "4/10")
 
 
 def test_the_help_teaches(say):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
 from tarnhelm.cli.console import ExitCode, err, out, reports_errors, show_codes
@@ -79,6 +79,7 @@ class _Counts:
 
     acknowledged: int = 0
     sent_bytes: int = 0
+    passed_bytes: int = 0
     skipped: int = 0
     failed: Counter[str] = field(default_factory=Counter)
 
@@ -204,6 +205,7 @@ class _Run:
                 if error.disposition in (Disposition.RETRY, Disposition.USAGE):
                     raise
                 self._counts.failed[error.code] += 1
+                self._counts.passed_bytes += source.size
             finally:
                 if source.temporary:
                     source.path.unlink(missing_ok=True)
@@ -216,6 +218,7 @@ class _Run:
         entry = self._journal.digest_of(str(Path(source.place).absolute()), source.member, source.size, source.mtime_ns)
         if resume and entry in self._journal:
             self._counts.skipped += 1
+            self._counts.passed_bytes += source.size
             return
         try:
             with source.path.open("rb") as stream, contextlib.closing(_pieces(stream.read)) as pieces:
@@ -250,9 +253,10 @@ class SendProgress:
         self._next_line = self._begun + _LINE_SECONDS
         self._bar: Progress | None = None
         if sys.stderr.isatty():
-            columns = (BarColumn(), MofNCompleteColumn(), DownloadColumn(), TimeRemainingColumn())
+            files_sent = TextColumn("{task.fields[files]} files")
+            columns = (BarColumn(), files_sent, DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
             self._bar = Progress(TextColumn("sending"), *columns, console=err(), transient=True)
-            self._task = self._bar.add_task("sending", total=files)
+            self._task = self._bar.add_task("sending", total=self._bytes, files=f"0/{files:,}")
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -266,12 +270,14 @@ class SendProgress:
     def __call__(self, counts: _Counts) -> None:
         """Take the counts in."""
         total = max(self._files, counts.done)
+        done_bytes = counts.sent_bytes + counts.passed_bytes
         now = self._clock()
         if self._bar is not None:
-            self._bar.update(self._task, completed=counts.done, total=total)
+            files = f"{counts.done:,}/{total:,}"
+            self._bar.update(self._task, completed=done_bytes, total=max(self._bytes, done_bytes), files=files)
         elif now >= self._next_line:
             self._next_line = now + _LINE_SECONDS
-            share = min(1.0, counts.sent_bytes / self._bytes)
+            share = min(1.0, done_bytes / self._bytes)
             left = (now - self._begun) * (1 - share) / share if share > 0.01 else 0.0
             estimate = f", about {left:.0f} s left" if left else ""
             print(f"{counts.done:,} of {total:,} files{estimate}", file=sys.stderr, flush=True)
