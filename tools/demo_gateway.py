@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
 import pydicom
@@ -71,7 +72,9 @@ class World:
     now: float = field(default_factory=time.time)
     events: io.StringIO = field(default_factory=io.StringIO)
     plan: ProjectPlan = field(
-        default_factory=lambda: ProjectPlan(PROJECT, "c" * 64, "{}", "{}", "9" * 64, stages=("metadata", "finalise"))
+        default_factory=lambda: ProjectPlan(
+            PROJECT, "c" * 64, "{}", "{}", sha256(b"policy").hexdigest(), stages=("metadata", "finalise")
+        )
     )
 
     def __post_init__(self) -> None:
@@ -250,19 +253,11 @@ def plant(world: World, seed: int = 7) -> dict[str, str]:
                 world.state.put_verdict(object_id, {(code, "0008103E name"): 1, (code, "00104000 id"): 2}, code)
                 world.state.add_step(object_id, Step(received + 1.02, "witness", code, 0.0021))
     reviewer = "web:local:5f1c M. Tremblay"
+    rejected, again = (f"{chance.getrandbits(128):032x}" for _ in range(2))
     for decision in (
-        Decision(
-            held["PIX-001"], "propose", reviewer, "Phantom of the weekly check, no person", "PIX-001", world.now - 600
-        ),
-        Decision(
-            f"{1:032x}",
-            "reject",
-            "web:local:77ab S. Okafor",
-            "Sent by mistake, not part of the study",
-            "DCM-003",
-            world.now - 900,
-        ),
-        Decision(f"{2:032x}", "retry", reviewer, "After the update of the gate table", "PIX-002", world.now - 1500),
+        Decision(again, "retry", reviewer, "After the update of the gate table", "PIX-002", world.now - 1500),
+        Decision(rejected, "reject", "web:local:77ab S. Okafor", "Not part of the study", "DCM-003", world.now - 900),
+        Decision(held["PIX-001"], "propose", reviewer, "Phantom of the weekly check", "PIX-001", world.now - 600),
     ):
         world.state.decide(decision)
     world.state.flush()

@@ -70,11 +70,7 @@ def gateway_pages(browser: str, images: Path) -> list[Path]:
                         ("web-overview-narrow", "/", 800, 1800, False),
                         ("web-quarantine", "/quarantine?code=PIX-001", 1280, 1260, False),
                         ("web-object", f"/objects/{held['PIX-001']}", 1280, 1000, False),
-                        ("web-object-witness", f"/objects/{held['WIT-001']}", 1280, 1080, False),
                         ("web-header", f"/objects/{held['PIX-001']}/header", 1280, 1180, False),
-                        ("web-decisions", "/decisions", 1280, 480, False),
-                        ("web-releases", "/releases", 1280, 900, False),
-                        ("web-settings", "/settings", 1280, 640, False),
                     ]
                     taken = [
                         shoot(browser, address + path, images / f"{name}.png", width, height, dark=dark)

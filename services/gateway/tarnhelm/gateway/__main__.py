@@ -17,7 +17,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.process_collector import ProcessCollector
 
 from tarnhelm.common.errors import Disposition, TarnhelmError
@@ -25,6 +24,7 @@ from tarnhelm.common.events import EventLog
 from tarnhelm.common.serve import MetricsServer
 from tarnhelm.gateway.config import load_config
 from tarnhelm.gateway.config.parts import SharedParts
+from tarnhelm.gateway.metrics import StrictRegistry, names_of
 from tarnhelm.gateway.roles.base import RoleContext, instance_name, run_together
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = load_config(given.config)
         shared = None if set(given.roles) <= _WITHOUT_PARTS else SharedParts.open(config)
-        registry = CollectorRegistry()
+        registry = StrictRegistry(names_of(config))
         ProcessCollector(registry=registry)
         metrics = MetricsServer(given.metrics_listen, registry) if given.metrics_listen else None
         context = RoleContext(config, shared, registry, EventLog(sys.stderr, time.time), instance_name())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -195,6 +196,7 @@ class HeaderRoom:
         self._scratch = scratch
         self._settings = PoolSettings(f"{__name__}:make_core", limits, HeaderListing, None, workers, limits)
         self._pool: WorkerPool | None = None
+        self._starting = threading.Lock()
 
     def stage_of(self, record: ObjectRecord, stages: Sequence[str]) -> str:
         """Name of the last stage whose result is still there; empty where there is none."""
@@ -242,8 +244,9 @@ class HeaderRoom:
         return self._store.outcome(record.object_id, stage, road.outcome_key(record))
 
     def _submit(self, job: HeaderJob) -> Future[HeaderListing]:
-        if self._pool is None:
-            self._pool = WorkerPool(self._settings, failed=_failed)
+        with self._starting:
+            if self._pool is None:
+                self._pool = WorkerPool(self._settings, failed=_failed)
         return self._pool.submit(job, min(job.total, HEAD_BYTES))
 
 

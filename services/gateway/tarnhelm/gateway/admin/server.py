@@ -115,12 +115,14 @@ class AdminServer:
         measuring = threading.Thread(target=self.sampler.run, args=(ended,), name="tarnhelm-sampler")
         measuring.start()
         try:
-            asyncio.run(self._serve(stop))
+            asyncio.run(self._serve(stop, measuring))
         finally:
             ended.set()
             measuring.join()
+        if not stop.is_set():  # what nobody foresaw has ended it: whoever supervises starts the process again
+            raise TarnhelmError(ADMIN_FAILED)
 
-    async def _serve(self, stop: threading.Event) -> None:
+    async def _serve(self, stop: threading.Event, measuring: threading.Thread) -> None:
         service = AdminService(self._rooms)
         offered = serve.Service(
             SERVICE,
@@ -133,7 +135,7 @@ class AdminServer:
         self._log(events.ADMIN_STARTED, port=running.port)
         self.listening.set()
         try:
-            while not stop.is_set():  # noqa: ASYNC110 - an event of threads, not of this loop
+            while not stop.is_set() and measuring.is_alive():  # noqa: ASYNC110 - an event of threads, not of this loop
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             service.end()

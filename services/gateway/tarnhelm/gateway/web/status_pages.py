@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
@@ -48,7 +49,7 @@ class StatusPages:
         """Show the gateway as it is."""
         del request
         status = await self._frame.admin.status(session.person)
-        return self._frame.page("overview", session, here="overview", view=overview_of(status))
+        return self._frame.page("overview", session, here="overview", view=overview_of(status, time.time()))
 
     async def live(self, request: Request, session: Session) -> Response:
         """Stream the overview's changing part, as server-sent events (HTML Living Standard §9.2)."""
@@ -68,7 +69,7 @@ class StatusPages:
                     yield b"event: end\ndata: .\n\n"
                     return
                 template = self._frame.templates.get_template("live.html.j2")
-                text = template.render(view=overview_of(status))
+                text = template.render(view=overview_of(status, time.time()))
                 yield (
                     b"event: overview\n" + b"".join(b"data: %b\n" % line.encode() for line in text.split("\n")) + b"\n"
                 )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Held", "Overview", "PartRow", "StateRow", "held_by_code", "overview_of"]
 
 _SILENT_SECONDS: Final = 60.0
+_STALE_SECONDS: Final = 30.0
 _FINISHED: Final = frozenset({"released", "purged", "rejected", "skipped", "quarantined"})
 
 
@@ -61,9 +62,16 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The overview."""
+    """The overview.
+
+    Attributes
+    ----------
+    stale
+        The measurement is so old that nothing on the page need be so any more.
+    """
 
     measured: float
+    stale: bool
     states: tuple[StateRow, ...]
     groups: tuple[tuple[str, tuple[PartRow, ...]], ...]
     alarms: tuple[Any, ...]
@@ -74,8 +82,8 @@ class Overview:
     minutes: float
 
 
-def overview_of(status: pb.Status) -> Overview:
-    """Group a measurement for the page."""
+def overview_of(status: pb.Status, now: float) -> Overview:
+    """Group a measurement for the page; one that is old by ``now`` (seconds since 1970) is said to be."""
     rows: dict[str, list[Any]] = defaultdict(list)
     for tally in status.states:
         rows[tally.state].append(tally)
@@ -97,6 +105,7 @@ def overview_of(status: pb.Status) -> Overview:
     waiting = [row.oldest for row in states if row.state not in _FINISHED and row.oldest > 0]
     return Overview(
         measured=status.measured,
+        stale=now - status.measured > max(_STALE_SECONDS, 3 * status.sample_seconds),
         states=states,
         groups=_groups(status),
         alarms=tuple(status.alarms),
