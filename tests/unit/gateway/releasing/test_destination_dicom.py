@@ -142,35 +142,41 @@ def odd_bytes(syntax):
     return stream.getvalue() + bytes(range(256)) * 300
 
 
-@pytest.mark.parametrize(
-    ("status", "attempt", "code"),
-    [
-        (0x0000, 1, ""),
-        (0xB000, 1, ""),
-        (0xB006, 1, ""),
-        (0xB007, 1, ""),
-        (0xA700, 1, "DLV-002"),
-        (0xA7FF, 1, "DLV-002"),
-        (0x0213, 1, "DLV-002"),
-        (0xA900, 1, "DLV-011"),
-        (0xA901, 1, "DLV-011"),
-        (0xC000, 1, "DLV-011"),
-        (0xC123, 1, "DLV-011"),
-        (0x0110, 1, "DLV-004"),
-        (0x0111, 1, "DLV-013"),
-        (0x0111, 2, ""),
-        (0x0112, 1, "DLV-011"),
-        (0x0117, 1, "DLV-011"),
-        (0x0122, 1, "DLV-010"),
-        (0x0124, 1, "DLV-003"),
-        (0x0210, 1, "DLV-011"),
-        (0x0211, 1, "DLV-011"),
-        (0x0212, 1, "DLV-011"),
-    ],
+STATUSES = (
+    (0x0000, 1, ""),
+    (0xB000, 1, ""),
+    (0xB006, 1, ""),
+    (0xB007, 1, ""),
+    (0xA700, 1, "DLV-002"),
+    (0xA7FF, 1, "DLV-002"),
+    (0x0213, 1, "DLV-002"),
+    (0xA900, 1, "DLV-011"),
+    (0xA901, 1, "DLV-011"),
+    (0xC000, 1, "DLV-011"),
+    (0xC123, 1, "DLV-011"),
+    (0x0110, 1, "DLV-004"),
+    (0x0111, 1, "DLV-013"),
+    (0x0111, 2, ""),
+    (0x0112, 1, "DLV-011"),
+    (0x0117, 1, "DLV-011"),
+    (0x0122, 1, "DLV-010"),
+    (0x0124, 1, "DLV-003"),
+    (0x0210, 1, "DLV-011"),
+    (0x0211, 1, "DLV-011"),
+    (0x0212, 1, "DLV-011"),
 )
-def test_each_status_has_its_meaning(peers, destinations, status, attempt, code):
-    destination = destinations(peers(status=status).port)
-    assert code_of(destination, dicom_bytes(1), attempt) == code
+"""Status, number of the try, code."""
+
+
+def test_each_status_has_its_meaning(peers, destinations):
+    peer = peers()
+    destination = destinations(peer.port)
+    found = []
+    for status, attempt, _ in STATUSES:
+        peer.status = status
+        found.append((status, attempt, code_of(destination, dicom_bytes(1), attempt)))
+    assert tuple(found) == STATUSES
+    assert peer.associations == 1, "a status ends no association"
 
 
 def test_a_form_that_the_peer_does_not_accept_is_held_and_nothing_is_converted(peers, destinations):
@@ -179,6 +185,14 @@ def test_a_form_that_the_peer_does_not_accept_is_held_and_nothing_is_converted(p
     assert code_of(destination, dicom_bytes(1)) == "DLV-010"
     assert code_of(destination, dicom_bytes(1, sop_class=MR)) == "DLV-010"
     assert not peer.got
+
+
+def test_a_form_that_is_not_taken_costs_the_others_no_association(peers, destinations):
+    peer = peers()
+    destination = destinations(peer.port)
+    codes = [code_of(destination, dicom_bytes(number, sop_class=(CT, MR)[number % 2])) for number in range(1, 9)]
+    assert codes == ["DLV-010", ""] * 4
+    assert peer.associations <= 2
 
 
 def test_a_new_form_opens_one_association_with_all_so_far(peers, destinations):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
 
 import pytest
@@ -172,15 +173,22 @@ def test_a_clock_that_is_set_back_opens_no_old_file(key, tmp_path):
     assert contents(tmp_path) == {"gateway.1970-01-21.jsonl": first + second}
 
 
-@pytest.fixture
-def released(tmp_path):
-    world = World(tmp_path)
+@pytest.fixture(scope="module")
+def five_released(tmp_path_factory):
+    root = tmp_path_factory.mktemp("world")
+    world = World(root)
     for number in range(1, 6):
         world.verified(number)
     with world.running(route(Probe("pacs"))):
         all_released(world, 5)
     world.close()
-    return tmp_path
+    return root
+
+
+@pytest.fixture
+def released(five_released, tmp_path):
+    """A copy to spoil."""
+    return shutil.copytree(five_released, tmp_path / "world", ignore=shutil.ignore_patterns("broker"))
 
 
 def verify(*arguments):

@@ -136,8 +136,10 @@ class DicomDestination:
                 self._keeper.start()
         try:
             yield line
-        except BaseException:
-            self._hang_up(line)
+        except BaseException as error:
+            # What is wrong with an object, or with our own store, is no fault of the association.
+            if not isinstance(error, TarnhelmError) or error.kind is errors.PEER_AWAY:
+                self._hang_up(line)
             raise
         finally:
             line.used = time.monotonic()
