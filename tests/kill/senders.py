@@ -134,7 +134,8 @@ class Senders:
 def _let_go(association):
     with contextlib.suppress(Exception):
         association.release() if association.is_established else association.abort()
-    association.join(10)
+    if association.is_alive():
+        association.join(10)
     if association.dul.socket is not None:
         association.dul.socket.close()
 

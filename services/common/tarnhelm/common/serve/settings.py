@@ -61,12 +61,20 @@ class ServerSettings:
             raise ValueError("a list of callers needs a client authority")
         if self.tls_key_file is None and not is_loopback(self.listen):
             raise ValueError("off this machine a server certificate is needed")
-        if self.tls_key_file is not None and self.tls_key_file.stat().st_mode & 0o007:
+        if self.tls_key_file is not None and _is_exposed(self.tls_key_file):
             raise ValueError("everybody on this machine can read the certificate's key")
         if self.connection_age_seconds < 1:
             raise ValueError("the age of a connection begins at 1 second")
         if self.metrics_listen and not self.metrics_listen.rpartition(":")[2].isdecimal():
             raise ValueError("the address of the metrics is host:port")
+
+
+def _is_exposed(path: Path) -> bool:
+    """Whether everybody on this machine can read a key; one that is not there is told of when it is read."""
+    try:
+        return bool(path.stat().st_mode & 0o007)
+    except OSError:
+        return False
 
 
 def is_loopback(listen: str) -> bool:

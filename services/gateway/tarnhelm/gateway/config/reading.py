@@ -94,6 +94,8 @@ def parse_config(text: str, model: type[T], base: Path) -> T:
             return TypeAdapter(model).validate_python(fitted)
         except ValidationError as error:
             problems.extend(_problem_of(found, tree) for found in error.errors(include_url=False, include_input=False))
+        except OSError:
+            problems.append(ConfigProblem(0, 0, "", "a file that it names cannot be read"))
     raise ConfigError(sorted(set(problems), key=lambda one: (one.line, one.column, one.where)))
 
 
