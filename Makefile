@@ -47,6 +47,7 @@ check: $(STAMP) ## Lint, types, import contracts, protos, generated tables
 	$(BIN)/python tools/build_lexicon.py check
 	$(BIN)/python tools/build_cli_reference.py --check
 	$(BIN)/python tools/build_catalogue_reference.py --check
+	$(BIN)/python tools/build_config_reference.py --check
 	$(BIN)/python -m tools.build_metrics_reference --check
 
 .PHONY: format
@@ -141,6 +142,7 @@ docs: $(STAMP) ## Build the documentation into site/
 reference: $(STAMP) ## Write the generated reference pages again: commands, codes, limits
 	$(BIN)/python tools/build_cli_reference.py
 	$(BIN)/python tools/build_catalogue_reference.py
+	$(BIN)/python tools/build_config_reference.py
 	$(BIN)/python -m tools.build_metrics_reference
 
 .PHONY: screenshots

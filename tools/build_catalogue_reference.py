@@ -56,7 +56,7 @@ alone, and goes to quarantine if it kills that worker as well (`LIM-007`).
 | `NO_COLOR` | no colour |
 | `COLUMNS` | width of tables |
 
-There is no configuration file in this version, and no secret is ever read from the environment or the command line.
+A gateway has a [configuration file](configuration.md); no secret is ever read from the environment or the command line.
 """
 
 CODE_OF: Final = {

@@ -191,7 +191,18 @@ def children_of(
     for role in roles:
         order = _DOORS if role in {"doors", "web"} else _PUMPS
         children.append(_child(role, "tarnhelm.gateway", role, "--config", str(effective), order=order))
-    return children
+    return _with_metrics(children, config.metrics_listen)
+
+
+def _with_metrics(children: list[Child], listen: str) -> list[Child]:
+    """Let each process tell its metrics at a port of its own, from the one that is configured on."""
+    if not listen:
+        return children
+    host, _, port = listen.rpartition(":")
+    return [
+        dataclasses.replace(child, arguments=(*child.arguments, "--metrics-listen", f"{host}:{int(port) + number}"))
+        for number, child in enumerate(children)
+    ]
 
 
 def _assign(settings: RemoteSettings) -> list[str]:
