@@ -245,3 +245,17 @@ def test_the_command_says_what_it_cannot_read(released, arguments, monkeypatch):
     monkeypatch.chdir(released)
     wanted = [] if arguments == ["manifest"] else ["--key", released / "manifest.key.pub"]
     assert verify(*arguments, *wanted) == 2
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(TarnhelmError) as caught:
+        ManifestFiles(tmp_path / "file" / "manifest", "gateway", Chain([]))
+    assert caught.value.code == "DLV-032"
+
+
+def test_a_newest_file_that_somebody_wrote_into_is_not_appended_to(key, tmp_path):
+    (tmp_path / "gateway.1970-01-01.jsonl").write_bytes(b"nonsense\n")
+    with pytest.raises(TarnhelmError) as caught:
+        ManifestFiles(tmp_path, "gateway", Chain(chain(key, 2))).append()
+    assert caught.value.code == "DLV-031"

@@ -23,7 +23,7 @@ from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.gateway.blobs import BlobName
 from tarnhelm.gateway.blobs.base import put
 from tarnhelm.gateway.deliveries import DeliveryState
-from tarnhelm.gateway.deliveries.role import GROUP, TOPIC
+from tarnhelm.gateway.deliveries.role import GROUP, TOPIC, ReleaseRole
 from tarnhelm.gateway.record import State
 
 
@@ -325,3 +325,14 @@ def test_a_slow_destination_keeps_no_other_waiting(world):
         all_released(world, 10)
     assert len(slow.got) == 10
     assert slow.tried.total() == 10
+
+
+def test_what_nobody_foresaw_ends_the_role(world, monkeypatch):
+    """The supervisor starts it anew; the other destinations' threads end too."""
+    world.verified(1)
+    probe = Probe("pacs")
+    role = ReleaseRole(world.settings(), world.parts(route(probe), route(Probe("disk"))), world.broker)
+    monkeypatch.setattr(world.deliveries, "claim", lambda *_arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        role.run(threading.Event())
+    assert probe.closed

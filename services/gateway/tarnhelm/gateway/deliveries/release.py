@@ -15,6 +15,7 @@ from tarnhelm.gateway.manifest import ReleaseEntry, signed_line
 from tarnhelm.gateway.record import State
 from tarnhelm.gateway.state.base import StaleRecordError
 from tarnhelm.gateway.state.stream import Step
+from tarnhelm.gateway.stream.plan_cache import PlanCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tarnhelm.gateway.deliveries.metrics import DeliveryMetrics
     from tarnhelm.gateway.deliveries.settings import ReleaseSettings, Route
     from tarnhelm.gateway.manifest import ManifestKey
+    from tarnhelm.gateway.plans import ProjectPlan
     from tarnhelm.gateway.record import ObjectRecord
     from tarnhelm.gateway.state.stream import StreamStore
 
@@ -82,7 +84,8 @@ class ReleaseDesk:
         self.log = parts.log
         self.clock = parts.clock
         self.reached = parts.reached
-        self.parcels = ParcelMaker(parts.state, parts.blobs, parts.deliveries, parts.state.plan, settings.memory_bytes)
+        self._plans = PlanCache(parts.state)
+        self.parcels = ParcelMaker(parts.state, parts.blobs, parts.deliveries, self._plan_of, settings.memory_bytes)
         self._parts = parts
         self._life = Lifecycle(lambda _verdict: False)  # what is verified is decided elsewhere
 
@@ -104,7 +107,7 @@ class ReleaseDesk:
             record = self._parts.state.get(object_id)
             if record is None or record.state is not State.VERIFIED:
                 continue
-            plan = self._parts.state.plan(record.plan_digest)
+            plan = self._plan_of(record.plan_digest)
             facts = facts_of(self._parts.state, record, plan.stages[0] if plan else "metadata")
             if self._parts.deliveries.buried(self._parts.tombstones(record.project, facts.subject_id, facts.study_uid)):
                 self.end(record, Event.REJECT, errors.DELIVERY_WITHDRAWN.code)
@@ -141,6 +144,14 @@ class ReleaseDesk:
 
         self._parts.deliveries.plan(self.settings.writer, planned, sign, self.clock())
         self.reached("planned")
+
+    def _plan_of(self, digest: str) -> ProjectPlan | None:
+        try:
+            return self._plans.of(digest)
+        except TarnhelmError as error:
+            if error.kind is not errors.NO_PLAN:
+                raise
+            return None
 
     def _planned(self, record: ObjectRecord, facts: ObjectFacts) -> Planned:
         routes = [route for route in self._parts.routes if route.rules.wants(record.project, facts)]

@@ -60,11 +60,27 @@ class ReleaseRole:
         )
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop; what is on its way is finished first."""
+        """Work until told to stop; what is on its way is finished first.
+
+        A thread that meets what nobody foresaw ends the role with it: a process that starts anew is better than one
+        that delivers to some destinations only.
+        """
         ended = threading.Event()
         """Set when the workers have ended: until then what they have in hand is renewed."""
+        unforeseen: list[BaseException] = []
+
+        def thread(name: str, work: Callable[..., object], *arguments: object) -> threading.Thread:
+            def whole() -> None:
+                try:
+                    work(*arguments)
+                except BaseException as error:  # noqa: BLE001  # told by the thread that waits for this one
+                    unforeseen.append(error)
+                    stop.set()
+
+            return threading.Thread(target=whole, name=f"tarnhelm-{name}")
+
         keepers = [
-            threading.Thread(target=self._regularly, args=(ended, seconds, work), name=f"tarnhelm-{name}")
+            thread(name, self._regularly, ended, seconds, work)
             for name, seconds, work in (
                 ("renew", self._settings.lease_seconds / 4, self._renew),
                 ("manifest", _POLL_SECONDS, self._files.append),
@@ -72,24 +88,24 @@ class ReleaseRole:
                 ("look", _LOOK_SECONDS, self._look),
             )
         ]
-        workers = [
-            threading.Thread(target=worker.run, args=(stop,), name="tarnhelm-destination") for worker in self._workers
-        ]
-        for thread in (*keepers, *workers):
-            thread.start()
+        workers = [thread("destination", worker.run, stop) for worker in self._workers]
+        for one in (*keepers, *workers):
+            one.start()
         try:
             self._consume(stop)
         finally:
             stop.set()
             for wake in self._wake:
                 wake.set()
-            for thread in workers:
-                thread.join()
+            for one in workers:
+                one.join()
             ended.set()
-            for thread in keepers:
-                thread.join()
+            for one in keepers:
+                one.join()
             for route in self._parts.routes:
                 route.destination.close()
+        if unforeseen:
+            raise unforeseen[0]
 
     # --- tasks -----------------------------------------------------------------------------------------
 

@@ -36,10 +36,18 @@ class ManifestFiles:
         Whose chain.
     lines_after
         Gives the chain's lines after a number, with their numbers, from the state.
+
+    Raises
+    ------
+    TarnhelmError
+        DLV-032 where the folder cannot be made.
     """
 
     def __init__(self, folder: Path, writer: str, lines_after: Callable[[int], Iterable[tuple[int, bytes]]]) -> None:
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except OSError:
+            raise TarnhelmError(MANIFEST_UNREADABLE) from None
         self._folder = folder
         self._writer = writer
         self._lines_after = lines_after
