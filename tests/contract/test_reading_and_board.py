@@ -15,7 +15,7 @@ import pytest
 
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.events import EventLog
-from tarnhelm.gateway.board import Announcer, Board, Condition, PartNote, SqliteBoard
+from tarnhelm.gateway.board import Announcer, Board, Condition, PartNote, SqliteBoard, living
 from tarnhelm.gateway.board.postgres import PostgresBoard
 from tarnhelm.gateway.record import ObjectRecord, State
 from tarnhelm.gateway.state import Decision, SqliteState, StateStore
@@ -188,3 +188,12 @@ def test_an_announcer_says_changes_at_once_and_all_else_now_and_then(boards: Any
     stop.set()
     announcer.run(stop)
     assert list(boards[1].notes()) == []
+
+
+def test_a_replica_that_was_killed_does_not_count_beside_one_that_lives() -> None:
+    old, new = replace(NOTE, instance="host-1", said=10.0), replace(NOTE, instance="host-2", said=95.0)
+    gone = [replace(NOTE, name="ocr", instance=f"host-{number}", said=float(number)) for number in (3, 5, 4)]
+    assert living([old, new, *gone], 100.0, 60.0) == [new, gone[1]]
+    both = replace(old, said=60.0)
+    assert living([both, new], 100.0, 60.0) == [both, new]
+    assert living([], 100.0, 60.0) == []

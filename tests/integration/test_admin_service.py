@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from dataclasses import replace
 
 import grpc
 import pydicom
@@ -14,6 +15,7 @@ from tests.support.certificates import Authority
 from tests.support.operating import Desk, eventually, running_hospital, world
 from tools.demo_gateway import Running, cleaned_file
 
+from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.serve import ServerSettings
 from tarnhelm.gateway.admin.client import channel_to
 from tarnhelm.gateway.admin.server import AdminServer
@@ -329,3 +331,35 @@ def test_releases_are_listed_the_newest_first_and_after_the_purge(ward) -> None:
     assert found == [(str(number), 200.0 + number) for number in range(6, -1, -1)]
     for wrong in ("released:zz", "gone:", "purged:1234"):
         assert desk.code("ListReleases", pb.ListReleasesRequest(page_token=wrong)) == "WEB-010"
+
+
+@pytest.mark.parametrize(
+    "changed", [{"sample_seconds": 0.0}, {"max_bulk_objects": 0}, {"header_workers": 0}, {"callers": "twice"}, {"callers": "none"},
+                {"callers": "short"}, {"callers": "open"}, {"callers": "name"}],
+)  # fmt: skip
+def test_settings_that_do_not_fit_together(world, tmp_path, changed) -> None:
+    short, other = tmp_path / "short", tmp_path / "open"
+    short.write_text("x" * 31)
+    short.chmod(0o600)
+    other.write_text("x" * 43)
+    other.chmod(0o644)
+    callers = {
+        "twice": (AdminCaller("one", certificate_names=("a",)), AdminCaller("two", certificate_names=("a",))),
+        "none": (AdminCaller("one"),),
+        "short": (AdminCaller("one", token_file=short),),
+        "open": (AdminCaller("one", token_file=other),),
+        "name": (AdminCaller("Doe^Jane", certificate_names=("a",)),),
+    }
+    if "callers" in changed:
+        changed = {"callers": callers[changed["callers"]]}
+    with pytest.raises(TarnhelmError) as caught:
+        AdminServer(replace(world.admin_settings(), **changed), world.parts())
+    assert caught.value.code == "WEB-024"
+
+
+def test_off_this_machine_callers_need_certificates(world, tmp_path) -> None:
+    pair = Authority(tmp_path / "ca").issue("admin.local", "admin.local")
+    served = ServerSettings("0.0.0.0:0", pair.certificate, pair.key)
+    with pytest.raises(TarnhelmError) as caught:
+        AdminServer(replace(world.admin_settings(), server=served), world.parts())
+    assert caught.value.code == "WEB-024"

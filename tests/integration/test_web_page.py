@@ -382,3 +382,27 @@ def test_settings_that_do_not_fit_together(world, changed) -> None:
     with pytest.raises(TarnhelmError) as caught:
         WebServer(world.web_settings(1, **changed), world.log)
     assert caught.value.code == "WEB-024"
+
+
+def test_behind_a_proxy_those_who_try_are_told_apart(world) -> None:
+    with running_hospital(world, behind_proxy=True, public_url="https://tarnhelm.example") as hospital:
+        hospital.person("v.viewer", Role.VIEWER)
+        hospital.open()
+        accounts = hospital.web.accounts
+
+        def tried(peer: str, name: str) -> int:
+            browser = hospital.browser()
+            browser.origin = "https://tarnhelm.example"
+            given = {"Host": "tarnhelm.example", "X-Forwarded-For": peer, "X-Forwarded-Proto": "https"}
+            browser.client.headers.update(given)
+            cookie = browser.get("/login").headers["set-cookie"].split(";")[0]
+            assert cookie.startswith("__Host-tarnhelm-form=")
+            given = {"Cookie": cookie}
+            fields = {"form": cookie.partition("=")[2], "name": name, "password": PASSWORD}
+            return browser.post("/login", fields, headers=given).status_code
+
+        for number in range(31):
+            assert tried("203.0.113.7", f"n{number}") == 401
+        assert tried("203.0.113.7", "v.viewer") == 401
+        assert tried("203.0.113.8", "v.viewer") == 303
+        assert len(accounts.everyone()) == 1

@@ -168,6 +168,15 @@ def test_sessions_end_by_idleness_and_by_age(accounts, clock) -> None:
     assert accounts.session(token) is None
 
 
+def test_a_page_that_is_only_open_does_not_keep_a_session(accounts, clock) -> None:
+    token = accounts.open_session(Person("oidc:1", "One", Role.VIEWER))
+    for _ in range(5):
+        clock.now += 19
+        assert accounts.session(token, used_now=False)
+    clock.now += 19
+    assert accounts.session(token, used_now=False) is None
+
+
 def test_two_processes_share_the_file(accounts, tmp_path, clock) -> None:
     other = Accounts(tmp_path / "a" / "accounts.sqlite", cost=Cost(4), clock=clock)
     accounts.add("one", "One", Role.ADMIN, PASSWORD)

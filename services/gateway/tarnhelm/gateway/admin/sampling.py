@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.gateway.board import Condition
+from tarnhelm.gateway.board import Condition, living
 from tarnhelm.gateway.fsm import TERMINAL
 from tarnhelm.gateway.record import State
 
@@ -24,6 +26,7 @@ Lags = Callable[[], Mapping[tuple[str, str], int]]
 """(topic, group) → records that the group has not committed; raises TarnhelmError where the broker is away."""
 
 _SAMPLES: Final = 120
+_SHARE: Final = 20
 _LEAST_FINISHED: Final = 100
 
 
@@ -121,7 +124,8 @@ class Sampler:
         """Measure now; raises TarnhelmError where the state or the board cannot be read."""
         now = self._clock()
         tallies = tuple(self._reading.tally())
-        parts = tuple(self._board.notes())
+        self._board.sweep(now - self._alarms.forget_seconds)
+        parts = tuple(living(self._board.notes(), now, self._alarms.silence_seconds))
         try:
             lags = tuple((topic, group, count) for (topic, group), count in sorted(self._lags().items()))
             broker = ""
@@ -138,15 +142,16 @@ class Sampler:
         return status
 
     def run(self, stop: threading.Event) -> None:
-        """Measure until ``stop``; what cannot be measured is measured again later."""
-        while not stop.is_set():
-            try:
+        """Measure until ``stop``; what cannot be measured is measured again later.
+
+        Counting a large state takes its time: measuring never takes more than a twentieth of the time.
+        """
+        wait = 0.0
+        while not stop.wait(wait):
+            begun = time.monotonic()
+            with contextlib.suppress(TarnhelmError):  # the last status stays, and the page tells its age
                 self.measure()
-            except TarnhelmError:
-                # The last status stays, and its age on the page tells that nothing new is known.
-                stop.wait(self._seconds)
-                continue
-            stop.wait(self._seconds)
+            wait = max(self._seconds, _SHARE * (time.monotonic() - begun))
 
     def _sample(self, now: float, tallies: Sequence[Tally], lag: int) -> Sample | None:
         """Return a point; None the first time, when there is nothing to compare with."""

@@ -84,7 +84,8 @@ class AdminServer:
     """
 
     def __init__(self, settings: AdminSettings, parts: AdminParts, *, clock: Callable[[], float] = time.time) -> None:
-        if settings.sample_seconds <= 0 or settings.max_bulk_objects < 1 or settings.header_workers < 1:
+        open_to_all = settings.server.client_ca_file is None and not serve.is_loopback(settings.server.listen)
+        if settings.sample_seconds <= 0 or min(settings.max_bulk_objects, settings.header_workers) < 1 or open_to_all:
             raise TarnhelmError(WEB_SETTINGS)
         callers = Callers(settings.callers)
         self._settings = settings

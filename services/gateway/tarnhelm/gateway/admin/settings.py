@@ -94,12 +94,15 @@ class AlarmSettings:
         Part of the finished objects that is in quarantine, 0 to 1; asked from 100 finished objects on.
     silence_seconds
         How long a part may say nothing of itself.
+    forget_seconds
+        After this time a part that says nothing more is taken for gone on purpose.
     """
 
     age_seconds: float = 900.0
     lag_records: int = 10_000
     quarantine_share: float = 0.2
     silence_seconds: float = 60.0
+    forget_seconds: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

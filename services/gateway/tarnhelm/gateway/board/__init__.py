@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tarnhelm.gateway.board.announcer import Announcer
-from tarnhelm.gateway.board.base import Board, Condition, PartNote
+from tarnhelm.gateway.board.base import Board, Condition, PartNote, living
 from tarnhelm.gateway.board.sqlite import SqliteBoard
 
-__all__ = ["Announcer", "Board", "Condition", "PartNote", "SqliteBoard"]
+__all__ = ["Announcer", "Board", "Condition", "PartNote", "SqliteBoard", "living"]

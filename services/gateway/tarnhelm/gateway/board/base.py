@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-__all__ = ["Board", "Condition", "PartNote", "note_of", "row_of"]
+__all__ = ["Board", "Condition", "PartNote", "living", "note_of", "row_of"]
 
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
 _NONE: Final[Mapping[str, int]] = MappingProxyType({})
@@ -90,6 +90,23 @@ class Board(Protocol):
     def close(self) -> None:
         """Let go."""
         ...
+
+
+def living(notes: Iterable[PartNote], now: float, silence_seconds: float) -> list[PartNote]:
+    """Return the notes that count: of a part with a replica that still speaks, not those of replicas that do not.
+
+    A process that was killed leaves its notes behind; another one has taken its place under another name.
+    """
+    notes = list(notes)
+    speak = {(note.kind, note.name) for note in notes if now - note.said <= silence_seconds}
+    kept: dict[tuple[str, ...], PartNote] = {}
+    for note in notes:
+        part = note.kind, note.name
+        if now - note.said <= silence_seconds:
+            kept[(*part, note.instance)] = note
+        elif part not in speak and (part not in kept or kept[part].said < note.said):
+            kept[part] = note  # of a part that is silent as a whole, the last word
+    return sorted(kept.values(), key=lambda note: (note.kind, note.name, note.instance))
 
 
 def row_of(note: PartNote) -> tuple[str, str, str, str, str, float, float, str]:

@@ -260,8 +260,11 @@ class Accounts:
             db.execute("INSERT INTO sessions VALUES (?,?,?,?,?,?,?)", row)
         return token
 
-    def session(self, token: str) -> Session | None:
-        """Return the session of a cookie, and note that it is used; a local account's role is the one it has now."""
+    def session(self, token: str, *, used_now: bool = True) -> Session | None:
+        """Return the session of a cookie, and note that it is used; a local account's role is the one it has now.
+
+        ``used_now`` is false for what a page asks by itself: nobody need be sitting before it.
+        """
         now = self._clock()
         rows = self._rows("SELECT subject, person, role, form, made, used FROM sessions WHERE digest=?", _digest(token))
         if not rows:
@@ -275,7 +278,7 @@ class Accounts:
             if not accounts:
                 return None
             person, role = accounts[0]
-        if now - used > min(_USED_STEP_SECONDS, self._idle / 4):
+        if used_now and now - used > min(_USED_STEP_SECONDS, self._idle / 4):
             with self._change() as db:
                 db.execute("UPDATE sessions SET used=? WHERE digest=?", (now, _digest(token)))
         return Session(Person(subject, person, Role(role)), form)

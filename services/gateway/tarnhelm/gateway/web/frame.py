@@ -127,10 +127,10 @@ class Frame:
             name, value, max_age=int(seconds), path="/", secure=self.site.secure, httponly=True, samesite="lax"
         )
 
-    def session(self, request: Request) -> Session | None:
+    def session(self, request: Request, *, used_now: bool = True) -> Session | None:
         """Return the session behind a request."""
         token = request.cookies.get(self.session_cookie, "")
-        return self.accounts.session(token) if token else None
+        return self.accounts.session(token, used_now=used_now) if token else None
 
     # --- answers ---------------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class Frame:
         """Wrap a page for people who have signed in; errors become pages."""
 
         async def guarded(request: Request) -> Response:
-            session = self.session(request)
+            session = self.session(request, used_now=request.url.path != "/live")
             if session is None:
                 return RedirectResponse("/login", 303)
             try:

@@ -100,7 +100,8 @@ class WebServer:
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,
+            proxy_headers=settings.behind_proxy,  # else who tries passwords would always be the proxy
+            forwarded_allow_ips=["127.0.0.1", "::1"],
             lifespan="on",
             ws="none",
             timeout_graceful_shutdown=_GRACE_SECONDS,

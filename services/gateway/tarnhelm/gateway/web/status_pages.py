@@ -65,7 +65,7 @@ class StatusPages:
             yield b"retry: 5000\n\n"
             async for status in self._frame.admin.watch(session.person):
                 # A session that has ended gets nothing more, however long its page stays open.
-                if self._frame.ending() or self._frame.session(request) is None:
+                if self._frame.ending() or self._frame.session(request, used_now=False) is None:
                     yield b"event: end\ndata: .\n\n"
                     return
                 template = self._frame.templates.get_template("live.html.j2")
