@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,34 @@ def test_a_stale_record_undoes_only_its_own_unit(store: StreamStore) -> None:
     with store.together(), store.together():
         store.save(record("one")._replace(revision=1), record("one"))
     assert store.get("one") == record("one")._replace(revision=1)
+
+
+def test_single_writes_neither_end_nor_undo_what_others_have_open(store: StreamStore) -> None:
+    store.add(record("shared"))
+    kept: list[str] = []
+
+    def units(number: int) -> None:
+        for turn in range(25):
+            name = f"{number}-{turn}"
+            with store.together():
+                store.add(record(name))
+                store.add_step(name, Step(1.0, "admitted"))
+            kept.append(name)
+
+    def singles(number: int) -> None:
+        for turn in range(25):
+            with suppress(StaleRecordError):
+                store.save(record("shared")._replace(revision=7), record("shared")._replace(revision=6))
+            store.add(record(f"single-{number}-{turn}"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3) for work in (units, singles)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(kept) == 75
+    assert all(store.get(name) is not None and store.steps(name) for name in kept)
+    assert len(list(store.records())) == 151
 
 
 def test_units_of_many_threads_are_each_whole(store: StreamStore) -> None:

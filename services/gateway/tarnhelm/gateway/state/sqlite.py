@@ -43,7 +43,7 @@ class SqliteState(SqliteTransactions):
 
     def add(self, record: ObjectRecord) -> bool:
         """Enter a new record; false if its id is known already."""
-        with self._lock:
+        with self._writing():
             if self._batched and self._seen is None:
                 self._seen = self._all_seen()
             if (self._seen is None or record.object_id in self._seen) and self.get(record.object_id) is not None:
@@ -52,7 +52,6 @@ class SqliteState(SqliteTransactions):
             if self._seen is not None:
                 self._seen.add(record.object_id)
             self._see_path(record)
-            self._written()
         return True
 
     def get(self, object_id: str) -> ObjectRecord | None:
@@ -66,13 +65,12 @@ class SqliteState(SqliteTransactions):
 
     def save(self, record: ObjectRecord, was: ObjectRecord) -> None:
         """Compare-and-set on (object id, state, revision) of ``was``."""
-        with self._lock:
+        with self._writing():
             now = self.get(was.object_id)
             if now is None or now.revision != was.revision or now.state is not was.state:
                 raise StaleRecordError(was.object_id)
             self._batch.put(record, now)
             self._see_path(record)
-            self._written()
             if self._batch.frees_a_path(record, now):
                 self._spill()
 
@@ -121,7 +119,7 @@ class SqliteState(SqliteTransactions):
 
     def put_outcome(self, object_id: str, stage: str, plan_digest: str, outcome: StageOutcome) -> StageOutcome:
         """Put if absent; returns the outcome that is recorded."""
-        with self._lock:
+        with self._writing():
             key = f"{object_id}/{stage}"
             if self._seen is None or key in self._seen:
                 known = self.outcome(object_id, stage, plan_digest)
@@ -130,7 +128,6 @@ class SqliteState(SqliteTransactions):
             if self._seen is not None:
                 self._seen.add(key)
             self._batch.outcomes[object_id, stage, plan_digest] = self._form.row(outcome, self._keep_mapping)
-            self._written()
         return outcome
 
     def outcome(self, object_id: str, stage: str, plan_digest: str) -> StageOutcome | None:
@@ -147,18 +144,16 @@ class SqliteState(SqliteTransactions):
 
     def drop_outcomes(self, object_id: str) -> None:
         """Forget all outcomes of an object."""
-        with self._lock:
+        with self._writing():
             self._spill()
             self._begin()
             self._db.execute("DELETE FROM outcomes WHERE object_id=?", (object_id,))
-            self._written()
 
     def put_verdict(self, object_id: str, findings: Mapping[tuple[str, str], int], code: str) -> None:
         """Keep what the witness found."""
         text = json.dumps([[*key, count] for key, count in findings.items()])
-        with self._lock:
+        with self._writing():
             self._batch.verdicts[object_id] = code, text
-            self._written()
 
     def verdict(self, object_id: str) -> tuple[str, Mapping[tuple[str, str], int]]:
         """Code and findings of the last verdict."""
@@ -169,9 +164,8 @@ class SqliteState(SqliteTransactions):
 
     def link_source(self, source: bytes, object_id: str) -> None:
         """Remember that a source digest is this object."""
-        with self._lock:
+        with self._writing():
             self._batch.sources[source] = object_id
-            self._written()
 
     def find_source(self, source: bytes) -> ObjectRecord | None:
         """Return the record that a source digest belongs to."""
@@ -197,7 +191,7 @@ class SqliteState(SqliteTransactions):
 
     def add_manifest(self, entry: ManifestEntry) -> None:
         """Record one release."""
-        with self._lock:
+        with self._writing():
             self._batch.manifest.append(
                 (
                     entry.object_id,
@@ -211,7 +205,6 @@ class SqliteState(SqliteTransactions):
                     entry.released,
                 )
             )
-            self._written()
 
     def manifest(self) -> Iterator[ManifestEntry]:
         """All releases in order."""

@@ -77,14 +77,14 @@ class SqliteTransactions(StreamQueries):
             raise TarnhelmError(errors.STATE_BROKEN) from None
 
     def flush(self) -> None:
-        """Write the batch and commit."""
+        """Write the batch and commit; without batches everything is durable already."""
+        if not self._batched:
+            return
         with self._lock:
             self._spill()
             if self._db.in_transaction:
-                try:
+                with self._in_words():
                     self._db.execute("COMMIT")
-                except sqlite3.OperationalError as error:
-                    raise _refused(error) from None
 
     def close(self) -> None:
         """Flush and close the file."""
@@ -144,9 +144,9 @@ class SqliteTransactions(StreamQueries):
         """Whether this thread may look at what is not committed."""
         return self._reader is None or self._sharing.mine()
 
-    def _written(self) -> None:
-        if not self._batched and not self._sharing.mine():
-            self.flush()
+    def _writing(self) -> contextlib.AbstractContextManager[object]:
+        """One write; unbatched it is a unit like any other, or it would end, or undo, what other threads have open."""
+        return self._lock if self._batched else self.together()
 
     def _begin(self) -> None:
         if self._db.in_transaction:
@@ -196,12 +196,10 @@ class SqliteTransactions(StreamQueries):
             del self._recent[next(iter(self._recent))]
 
     def _write(self, query: str, values: tuple[Any, ...]) -> int:
-        with self._lock, self._in_words():
+        with self._writing(), self._in_words():
             self._spill()
             self._begin()
-            written = self._db.execute(query, values).rowcount
-            self._written()
-            return written
+            return self._db.execute(query, values).rowcount
 
     def _read(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """Ask the tables, the batch included."""
