@@ -91,14 +91,10 @@ def guarded(hospital, bao):
     provider = hospital.provider
     members = {"name": "tarnhelm-approvers", "member_entity_ids": [provider.entity("alice")]}
     bao.admin("POST", "identity/group", members)
-    tokens = {}
-    for name in ("alice", "bob"):
-        login = f"auth/userpass/users/{provider.name}-{name}"
-        password = secrets.token_hex(8)
-        bao.admin("POST", login, {"password": password, "token_policies": ["tarnhelm-approver"]})
-        token = bao.admin("POST", f"auth/userpass/login/{provider.name}-{name}", {"password": password})
-        tokens[name] = private(hospital.folder / f"{name}.vault-token", token["auth"]["client_token"])
-        bao.admin("POST", login, {"token_policies": [provider.name]})
+    tokens = {
+        name: private(hospital.folder / f"{name}.vault-token", provider.token_for(name, "tarnhelm-approver"))
+        for name in ("alice", "bob")
+    }
     replica = hospital.start(role="reveal-two-person", extra="two_person = true\ntwo_person_minutes = 1")
     return replica, tokens
 

@@ -52,7 +52,7 @@ def carried_on(hospital: StewardHospital, case: str) -> set[str]:
 
 
 @FILES
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [15, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_withdrawal(steward_hospital: StewardHospital, step: int) -> None:
     hospital = steward_hospital
     gone, stays = hospital.send("MRN1"), hospital.send("MRN2")
@@ -76,7 +76,7 @@ def test_a_withdrawal(steward_hospital: StewardHospital, step: int) -> None:
 
 
 @FILES
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [15, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_end_of_a_project(steward_hospital: StewardHospital, step: int) -> None:
     hospital = steward_hospital
     hospital.send("MRN1")
@@ -90,7 +90,7 @@ def test_the_end_of_a_project(steward_hospital: StewardHospital, step: int) -> N
 
 
 @FILES
-@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [15, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_restore(steward_hospital: StewardHospital, step: int) -> None:
     hospital = steward_hospital
     by = hospital.by("sam")

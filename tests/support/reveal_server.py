@@ -50,14 +50,12 @@ _COUNT = itertools.count(1)
 
 
 class BaoProvider:
-    """OpenBao's own OpenID provider, with users who log in by password."""
+    """OpenBao's own OpenID provider; its users are entities with a token each, as after some login."""
 
     def __init__(self, bao: Any) -> None:
         self.bao = bao
         self.name = f"reveal-{next(_COUNT)}-{secrets.token_hex(3)}"
-        if "userpass/" not in bao.admin("GET", "sys/auth")["data"]:
-            bao.admin("POST", "sys/auth/userpass", {"type": "userpass"})
-        self.accessor = bao.admin("GET", "sys/auth")["data"]["userpass/"]["accessor"]
+        bao.admin("POST", f"auth/token/roles/{self.name}", {"allowed_entity_aliases": "*", "orphan": True})
         bao.admin("POST", f"identity/oidc/key/{self.name}", {"algorithm": "RS256", "allowed_client_ids": ["*"]})
         bao.admin("POST", f"identity/oidc/assignment/{self.name}", {"entity_ids": ["*"], "group_ids": ["*"]})
         client = {
@@ -76,15 +74,12 @@ class BaoProvider:
 
     def user(self, name: str) -> str:
         """Make a user; gives the subject that tokens will name."""
-        password = secrets.token_hex(8)
-        login = f"{self.name}-{name}"
-        self.bao.admin(
-            "POST", f"auth/userpass/users/{login}", {"password": password, "token_policies": [self._policy()]}
-        )
-        setattr(
-            self, f"_{name}", self.bao.admin("POST", f"auth/userpass/login/{login}", {"password": password})["auth"]
-        )
+        setattr(self, f"_{name}", self._token(name, self._policy()))
         return f"{self.issuer}#{getattr(self, f'_{name}')['entity_id']}"
+
+    def token_for(self, name: str, policy: str) -> str:
+        """Another token of the same human, for something else than logging in."""
+        return str(self._token(name, policy)["client_token"])
 
     def token(self, name: str) -> str:
         return str(getattr(self, f"_{name}")["client_token"])
@@ -108,6 +103,10 @@ class BaoProvider:
                 assert http.get(query["redirect_uri"], params=back, timeout=10).status_code == 200
 
         return show
+
+    def _token(self, name: str, policy: str) -> dict[str, Any]:
+        wanted = {"entity_alias": f"{self.name}-{name}", "policies": [policy], "ttl": "1h", "no_default_policy": True}
+        return dict(self.bao.admin("POST", f"auth/token/create/{self.name}", wanted)["auth"])
 
     def _policy(self) -> str:
         policy = f'path "identity/oidc/provider/{self.name}/authorize" {{ capabilities = ["read", "update"] }}'
