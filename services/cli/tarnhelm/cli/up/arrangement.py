@@ -78,11 +78,6 @@ def default_config(state_dir: Path, data: Path, project: str) -> GatewayConfig:
 def filled(config: GatewayConfig, rooms: Rooms, keys: KeyFiles, *, web: bool) -> GatewayConfig:
     """Fill the gaps: services that are not named are ours, and the page stands where nothing is said of it."""
     services = config.services
-    ours = {
-        name: RemoteSettings(rooms.socket(name))
-        for name in ("metadata", "witness", "assign")
-        if getattr(services, name) is None
-    }
     section = config.web
     if not web:
         section = WebSection()
@@ -90,7 +85,12 @@ def filled(config: GatewayConfig, rooms: Rooms, keys: KeyFiles, *, web: bool) ->
         section = _web(config, section)
     return dataclasses.replace(
         config,
-        services=dataclasses.replace(services, **ours),
+        services=dataclasses.replace(
+            services,
+            metadata=services.metadata or RemoteSettings(rooms.socket("metadata")),
+            witness=services.witness or RemoteSettings(rooms.socket("witness")),
+            assign=services.assign or RemoteSettings(rooms.socket("assign")),
+        ),
         keys=dataclasses.replace(
             config.keys,
             folder=keys.folder,

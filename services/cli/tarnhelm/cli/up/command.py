@@ -205,7 +205,7 @@ def _environment() -> dict[str, str]:
 
 def _await_doors(config: GatewayConfig, supervisor: Supervisor, ending: Callable[[], bool]) -> None:
     """Wait until every door and the page take connections; whoever dies meanwhile is started again."""
-    listening = [door.listen for door in (*config.doors.dicom, *config.doors.stow)]
+    listening = [*(door.listen for door in config.doors.dicom), *(door.listen for door in config.doors.stow)]
     if config.web.page is not None:
         listening.append(config.web.page.listen)
     waiting = [address for address in listening if not address.endswith(":0")]
