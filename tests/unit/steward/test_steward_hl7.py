@@ -52,12 +52,30 @@ def test_other_separators_and_escapes_are_read():
 
 
 @pytest.mark.parametrize(
+    ("declared", "charset"),
+    [("", "utf-8"), ("8859/1", "latin-1"), ("8859/15", "iso8859-15"), ("UNICODE UTF-8~", "utf-8")],
+)
+def test_identifiers_are_read_in_the_character_set_of_the_message(declared, charset):
+    text = message("MÉ2^^^HÔP", "MÉ1^^^HÔP", head=f"{HEAD}||||||{declared}").decode()
+    assert read_a40(text.encode(charset)) == (Pair(Patient("MÉ1", "HÔP"), Patient("MÉ2", "HÔP")),)
+
+
+def test_names_in_another_character_set_than_the_message_says_do_not_matter():
+    content = message("M2", "M1").replace(b"ROE^JANE", "DESROCHELLIÈRES^MAËLYS".encode("latin-1"))
+    assert read_a40(content) == (Pair(Patient("M1"), Patient("M2")),)
+    assert read_a40(b"\xef\xbb\xbf" + content) == (Pair(Patient("M1"), Patient("M2")),)
+
+
+@pytest.mark.parametrize(
     "content",
     [
         b"",
         b"PID|1||M2\rMRG|M1",
         message("M2", "M1", head=HEAD.replace("A40", "A08")),
-        message("M2", "M1", head=HEAD + "||||||8859/1"),
+        message("M2", "M1", head=HEAD + "||||||UNICODE UTF-16"),
+        message("M2", "M1é", head=HEAD).decode().encode("latin-1"),
+        message("M2", "M1¥", head=HEAD + "||||||8859/3").decode().encode("latin-1"),
+        f"MSH§^~\\&{HEAD[8:].replace('|', '§')}\rPID§1§§M2\rMRG§M1".encode("latin-1"),
         message("", "M1"),
         message("M2", ""),
         message("M2", '""'),

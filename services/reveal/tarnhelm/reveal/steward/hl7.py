@@ -3,13 +3,15 @@
 Read are the messages of a file, with or without MLLP's framing (0x0B before, 0x1C 0x0D behind) and with any line end
 behind a segment. Of each message three segments count:
 
-- MSH: the separators (MSH-1, MSH-2), and that it is an ADT^A40 (MSH-9) in ASCII or UTF-8 (MSH-18);
+- MSH: the separators (MSH-1, MSH-2), that it is an ADT^A40 (MSH-9), and the character set (MSH-18): ASCII, UTF-8, or
+  one of ISO 8859;
 - PID: PID-3, the identifiers of the patient who stays;
 - MRG: MRG-1, the identifiers of the patient who is merged.
 
 An identifier (type CX) is its first component, its issuer the first subcomponent of the fourth (the assigning
 authority's namespace), which is what DICOM's Issuer of Patient ID (0010,0021) holds. Where both segments list several,
-those of one issuer make a pair. HL7 Version 2.5.1, 2.5 (message construction rules), 3.3.40 (A40), 3.4.9 (MRG).
+those of one issuer make a pair. Other fields, names among them, are not looked at, in whatever character set they are.
+HL7 Version 2.5.1, 2.5 (message construction rules), 3.3.40 (A40), 3.4.9 (MRG).
 
 Faults name the number of the message's segment in the file, and no value.
 """
@@ -32,7 +34,12 @@ _LARGEST: Final = 32 << 20
 _SEGMENTS: Final = 200_000
 _SEGMENT_CHARACTERS: Final = 65_536
 _REPETITIONS: Final = 100
-_CHARSETS: Final = frozenset({"", "ASCII", "UNICODE UTF-8", "UTF-8"})
+_CHARSETS: Final = {
+    **dict.fromkeys(("", "ASCII", "UNICODE UTF-8", "UTF-8"), "utf-8"),
+    **{f"8859/{part}": f"iso8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 15)},
+}
+"""HL7 table 0211, as far as it is one byte for a separator."""
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
 _ENDS: Final = re.compile(r"\r\n|\r|\n")
 _SEPARATORS: Final = re.compile(r"[^\w\s]{5}|[^\w\s]{4}")
 
@@ -46,6 +53,7 @@ class _Message:
     escape: str
     subcomponent: str
     field: str
+    charset: str
     segments: tuple[tuple[int, Sequence[str]], ...]
 
 
@@ -60,10 +68,8 @@ def read_a40(content: bytes) -> tuple[Pair, ...]:
     """
     if len(content) > _LARGEST:
         raise TarnhelmError(BAD_PAIRS, line=1)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise TarnhelmError(BAD_PAIRS, line=1) from None
+    # Every byte as one character; what is taken out is decoded in the character set of its message.
+    text = content.removeprefix(_UTF8_MARK).decode("latin-1")
     return tuple(pair for message in _messages(text) for pair in _merges(message))
 
 
@@ -87,16 +93,17 @@ def _messages(text: str) -> Iterator[_Message]:
 def _message(segments: Sequence[tuple[int, str]]) -> _Message:
     number, head = segments[0]
     marks = head[3:8]
-    if not head.startswith("MSH") or not _SEPARATORS.match(marks) or len(set(marks)) != 5:
+    if not head.startswith("MSH") or not _SEPARATORS.match(marks) or len(set(marks)) != 5 or not marks.isascii():
         raise TarnhelmError(BAD_PAIRS, line=number)
     field, component, repetition, escape, subcomponent = tuple(marks)
     split = tuple((place, text.split(field)) for place, text in segments)
     header = split[0][1]
     # Of MSH the separator itself is the first field, so MSH-n stands at n - 1.
     kind = _at(header, 8).split(component)
-    if kind[:2] != ["ADT", "A40"] or _at(header, 17).split(repetition)[0].strip().upper() not in _CHARSETS:
+    charset = _CHARSETS.get(_at(header, 17).split(repetition)[0].strip().upper())
+    if kind[:2] != ["ADT", "A40"] or charset is None:
         raise TarnhelmError(BAD_PAIRS, line=number)
-    return _Message(component, repetition, escape, subcomponent, field, split)
+    return _Message(component, repetition, escape, subcomponent, field, charset, split)
 
 
 def _merges(message: _Message) -> Iterator[Pair]:
@@ -159,7 +166,11 @@ def _plain(message: _Message, text: str, number: int) -> str:
     parts = text.strip().split(message.escape)
     if len(parts) % 2 == 0 or any(part not in meanings for part in parts[1::2]):
         raise TarnhelmError(BAD_PAIRS, line=number)
-    plain = "".join(meanings[part] if place % 2 else part for place, part in enumerate(parts))
+    raw = "".join(meanings[part] if place % 2 else part for place, part in enumerate(parts))
+    try:
+        plain = raw.encode("latin-1").decode(message.charset)
+    except UnicodeDecodeError:
+        raise TarnhelmError(BAD_PAIRS, line=number) from None
     if not fits(plain):
         raise TarnhelmError(BAD_PAIRS, line=number)
     return plain
