@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import ssl
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -14,10 +15,12 @@ from tests.support.operating import CHEAP, PASSWORD, Browser, eventually, hospit
 from tools.demo_gateway import Running, announce, plant
 
 from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.common.events import EventLog
 from tarnhelm.gateway.admin.settings import Role
 from tarnhelm.gateway.record import State
 from tarnhelm.gateway.state import Decision
 from tarnhelm.gateway.web.server import WebServer
+from tarnhelm.gateway.web.settings import WebSettings
 
 __all__ = ["hospital", "world"]
 
@@ -378,9 +381,10 @@ def test_over_tls_cookies_are_bound_to_it(world, tmp_path) -> None:
         {"session_idle_seconds": 99.0, "session_seconds": 1.0},
     ],
 )
-def test_settings_that_do_not_fit_together(world, changed) -> None:
+def test_settings_that_do_not_fit_together(tmp_path, changed) -> None:
+    settings = replace(WebSettings(tmp_path / "accounts.sqlite"), **changed)
     with pytest.raises(TarnhelmError) as caught:
-        WebServer(world.web_settings(1, **changed), world.log)
+        WebServer(settings, EventLog(None, lambda: 0.0))
     assert caught.value.code == "WEB-024"
 
 
