@@ -59,6 +59,13 @@ class ReleaseRole:
             settings.manifest_folder, settings.writer, lambda after: parts.deliveries.lines(settings.writer, after)
         )
 
+    def destinations(self) -> dict[str, tuple[bool, int]]:
+        """Destination → whether it is left alone now, and how many deliveries to it are in hand."""
+        return {
+            route.destination.name: (worker.is_paused, len(worker.in_hand()))
+            for route, worker in zip(self._parts.routes, self._workers, strict=True)
+        }
+
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop; what is on its way is finished first.
 

@@ -46,6 +46,11 @@ class DestinationWorker:
         self._flying: dict[Future[DeliveryRecord], DeliveryRecord] = {}
         self._troubles = 0
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether the destination counts as away and is left alone for a while."""
+        return self._breaker.is_open
+
     def in_hand(self) -> list[DeliveryRecord]:
         """Deliveries that are claimed; called by the thread that renews them."""
         return list(self._flying.values())

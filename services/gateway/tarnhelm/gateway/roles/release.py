@@ -89,13 +89,17 @@ def run(context: RoleContext, stop: threading.Event) -> None:
             chance=random.SystemRandom().random,
             software={"tarnhelm": software_version()},
         )
-        running: list[Part] = [ReleaseRole(settings, parts, shared.broker)]
+        role = ReleaseRole(settings, parts, shared.broker)
+        running: list[Part] = [role]
         if config.withdrawals is not None:
             running.append(WithdrawalDesk(config.withdrawals, parts))
 
         def notes() -> Iterator[PartNote]:
             condition = Condition.DRAINING if stop.is_set() else Condition.OK
             yield PartNote("stage", "release", context.instance, condition)
+            for name, (is_paused, in_hand) in role.destinations().items():
+                state = Condition.OPEN if is_paused else condition
+                yield PartNote("destination", name, context.instance, state, counts={"in-hand": in_hand})
 
         with announcing(context, notes):
             run_together(running, stop)
