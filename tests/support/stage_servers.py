@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydicom.data import get_testdata_file
 from tests.support.assign_server import AssignServer
+from tests.support.vault_sessions import until
 
 from tarnhelm.gateway.remote_stage import StageCall
 from tarnhelm.metadata.core.config_json import config_json
@@ -33,11 +34,13 @@ def start_metadata(assign: str, *arguments: object) -> AssignServer:
 
 
 def start_witness(key_file: Path, *arguments: object) -> AssignServer:
-    """Start a witness and wait until it listens."""
-    return AssignServer.started(
+    """Start a witness and wait until it serves."""
+    server = AssignServer.started(
         [sys.executable, "-m", "tarnhelm.witness.server", "--signing-key-file", str(key_file), *_COMMON,
          *map(str, arguments)]
     )  # fmt: skip
+    until(lambda: server.health("tarnhelm.v1.WitnessService") == "SERVING", "the witness does not serve")
+    return server
 
 
 _COMMON = ("--listen", "127.0.0.1:0", "--drain-seconds", "0", "--metrics-listen", "0", "--workers", "1")

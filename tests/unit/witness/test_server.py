@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -26,12 +27,16 @@ from tarnhelm.v1 import witness_pb2_grpc
 from tarnhelm.common import serve
 from tarnhelm.common.limits import Limits
 from tarnhelm.witness.convert import verdict_of
-from tarnhelm.witness.core import verify_verdict
+from tarnhelm.witness.core import Finding, verify_verdict
 from tarnhelm.witness.server import Settings, main, witness_service
 from tarnhelm.witness.service import Bounds
+from tarnhelm.witness.worker import make_worker
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tarnhelm.witness.core import Verdict
+    from tarnhelm.witness.pool import Case
 
 SOURCE, RESULT = Pair().build()
 SOURCE_PART, RESULT_PART = pb.WITNESS_PART_SOURCE, pb.WITNESS_PART_RESULT
@@ -70,17 +75,25 @@ async def _call(channel: grpc.aio.Channel, requests: list[pb.JudgeRequest]) -> p
     return await witness_pb2_grpc.WitnessServiceStub(channel).Judge(iter(requests), timeout=30)
 
 
+async def _healthy(health) -> None:
+    """Wait until the servicer of health says SERVING: a worker has started."""
+    request = health_pb2.HealthCheckRequest(service="tarnhelm.v1.WitnessService")
+    while (await health.Check(request, None)).status != health_pb2.HealthCheckResponse.SERVING:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
 def _serving(key_file: Path, work, **changes):
     """Run ``work(channel, running)`` against a fresh server; ``running.pool`` is what judges."""
 
     async def run():
-        of_witness = {name: changes.pop(name) for name in ("bounds", "limits") if name in changes}
+        of_witness = {name: changes.pop(name) for name in ("bounds", "limits", "factory") if name in changes}
         service, pool = witness_service(
             Settings(signing_key_file=key_file, scratch=key_file.parent, workers=1, **of_witness)
         )
         served = serve.ServerSettings(listen="127.0.0.1:0", drain_seconds=0.0, **changes)
         running = await serve.start(served, service)
         try:
+            await _healthy(running.health)
             async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
                 return await asyncio.wait_for(
                     work(channel, SimpleNamespace(pool=pool, port=running.port, health=running.health)), 60
@@ -105,7 +118,7 @@ def test_verdicts_over_the_wire(key, key_file):
     assert [(f.code, f.position, f.identifier_class) for f in found.findings] == [("WIT-001", "0008103E", "name")]
     assert verify_verdict(key.public_key(), clean)
     assert verify_verdict(key.public_key(), found)
-    assert not list(key_file.parent.glob("judge-*"))  # nothing stays in the scratch
+    assert not list(key_file.parent.glob("tarnhelm-witness-*"))  # nothing stays in the scratch
 
 
 REFUSED = [
@@ -175,17 +188,71 @@ def test_a_client_that_stalls_meets_the_deadline(key_file):
     assert _serving(key_file, work, limits=Limits(seconds_per_object=0.2)) == "DEADLINE_EXCEEDED"
 
 
-def test_a_killed_worker_takes_one_object_and_the_pool_recovers(key_file):
+def test_a_worker_that_is_killed_costs_no_object(key_file):
     async def work(channel, running):
         assert (await _call(channel, [_header(), *_chunks()])).clean
-        for process in list(running.pool._pool._processes.values()):
-            process.kill()
-            process.join()
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await _call(channel, [_header(), *_chunks()])
-        return caught.value.code().name, (await _call(channel, [_header(), *_chunks()])).clean
+        for pid in running.pool.pids():
+            os.kill(pid, signal.SIGKILL)
+        return (await _call(channel, [_header(), *_chunks()])).clean
 
-    assert _serving(key_file, work) == ("FAILED_PRECONDITION", True)
+    assert _serving(key_file, work)
+
+
+def make_fatal(limits: Limits):
+    """A worker that one object kills, that lies about others, and judges the rest."""
+    examine = make_worker(limits)
+
+    def core(case: Case, caller: object) -> Verdict:
+        if case.object_id == "fatal":
+            os._exit(3)
+        found = examine(case, caller)
+        lies = {
+            "another": {"object_id": "object-1"},
+            "policy": {"policy_digest": "0" * 64},
+            "clean": {"findings": (Finding("WIT-001", "0008103E", "name"),)},
+            "code": {"code": "WIT-001"},
+        }
+        return replace(found, **lies.get(case.object_id, {}))
+
+    return core
+
+
+def test_an_object_that_kills_its_worker_is_refused_and_no_other_suffers(key_file):
+    async def work(channel, running):
+        others = [asyncio.ensure_future(_call(channel, [_header(), *_chunks()])) for _ in range(3)]
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await _call(channel, [_header(object_id="fatal"), *_chunks()])
+        trailing = dict(caught.value.trailing_metadata() or ())
+        return caught.value.code().name, trailing.get("tarnhelm-code"), all([(await one).clean for one in others])
+
+    assert _serving(key_file, work, factory="test_server:make_fatal") == ("FAILED_PRECONDITION", "LIM-007", True)
+
+
+@pytest.mark.parametrize("lie", ["another", "policy", "clean", "code"])
+def test_a_worker_gets_no_signature_for_anything_but_the_object_it_was_given(key_file, lie):
+    async def work(channel, running):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await _call(channel, [_header(object_id=lie), *_chunks()])
+        return dict(caught.value.trailing_metadata() or ()).get("tarnhelm-code")
+
+    assert _serving(key_file, work, factory="test_server:make_fatal") == "WIT-004"
+
+
+def test_verdicts_that_come_in_together_are_signed_together_and_each_is_good_alone(key, key_file):
+    async def work(channel, running):
+        calls = [_call(channel, [_header(object_id=f"object-{n}"), *_chunks()]) for n in range(12)]
+        return [verdict_of(found) for found in await asyncio.gather(*calls)]
+
+    found = _serving(key_file, work)
+    assert all(verify_verdict(key.public_key(), one) and one.clean for one in found)
+    assert len({one.object_id for one in found}) == 12
+
+
+def test_workers_are_confined(key_file):
+    async def work(channel, running):
+        return running.pool.confinement
+
+    assert _serving(key_file, work) in ("seccomp", "audit hook")
 
 
 def test_health_follows_the_server(key_file):
@@ -281,6 +348,8 @@ def test_the_command_serves_and_drains(tmp_path, key_file):
 
         async def work():
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                stub = health_pb2_grpc.HealthStub(channel)
+                await _healthy(SimpleNamespace(Check=lambda request, _context: stub.Check(request)))
                 return (await _call(channel, [_header(), *_chunks()])).clean
 
         assert asyncio.run(work())

@@ -1,143 +1,157 @@
-"""Bounded worker processes that judge: hostile bytes are walked where they can do no harm.
+"""Bounded worker processes that judge, and the signature that only their parent can give.
 
-Workers come from a fork server that is started before any thread of gRPC; each has a bound on its memory, an alarm on
-its time, the signing key and nothing else. A worker that dies takes one object with it, and the pool is made anew.
+Hostile bytes are walked where they can do no harm: a worker has no network, no key, and bounds on memory and time. What
+it says of an object is compared with what was asked before it is signed, so a file that takes its worker over gains at
+most a verdict about itself. The verdicts that come in together are signed together.
 """
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import resource
-import signal
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import threading
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tarnhelm.common.errors import TOO_SLOW, WORKER_DIED, TarnhelmError
-from tarnhelm.witness.core import Mask, Policy, Verdict, Witness
-from tarnhelm.witness.core.needles import NeedleCache
-from tarnhelm.witness.core.parts import Rooms
+from tarnhelm.common.errors import WITNESS_REQUEST, WITNESS_UNDECIDED, TarnhelmError
+from tarnhelm.common.sandbox import Dispatcher, PoolSettings, WorkerPool
+from tarnhelm.witness.core import Mask, Verdict, sign_verdicts
+from tarnhelm.witness.worker import FACTORY
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from concurrent.futures import Future
 
     from tarnhelm.common.limits import Limits
 
 __all__ = ["Case", "JudgePool"]
 
-_SLACK_SECONDS: Final = 5.0
-_POLICIES: Final = 8
-_PAGE: Final = resource.getpagesize()
+_RETRY_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One object to judge: two spooled files and the rules."""
+    """One object to judge: two spooled files and the rules.
+
+    Attributes
+    ----------
+    policy
+        The same object for all cases of one policy, so that a batch carries it once.
+    policy_digest, result_sha256
+        What the verdict has to name.
+    size
+        Bytes of both files.
+    """
 
     object_id: str
     policy: bytes
+    policy_digest: str
     source: Path
     result: Path
+    result_sha256: str
     masks: tuple[Mask, ...]
-    seconds: float
-
-
-class _Worker:
-    """What a worker process holds."""
-
-    def __init__(self, key: bytes, limits: Limits) -> None:
-        self.key = Ed25519PrivateKey.from_private_bytes(key)
-        self.limits = limits
-        needles, rooms = NeedleCache(), Rooms()
-        self.witness = lru_cache(maxsize=_POLICIES)(
-            lambda policy: Witness(Policy.from_json(policy), self.key, limits, needles, rooms)
-        )
-
-
-_WORKER: list[_Worker] = []  # filled once per process by the initialiser: a pool hands its workers nothing else
-
-
-def _start(key: bytes, limits: Limits) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGALRM, _overrun)
-    data_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
-    bound = data_pages * _PAGE + limits.worker_memory_bytes
-    resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _WORKER.append(_Worker(key, limits))
-
-
-def _overrun(_signal: int, _frame: FrameType | None) -> None:
-    raise TarnhelmError(TOO_SLOW)
-
-
-def _judge(case: Case) -> Verdict:
-    signal.setitimer(signal.ITIMER_REAL, case.seconds)
-    try:
-        return _WORKER[0].witness(case.policy).judge(case.source, case.result, case.object_id, case.masks)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    size: int
 
 
 class JudgePool:
-    """A pool of judging processes.
+    """A pool of judging processes; made in the event loop that serves it, which also drives it.
 
     Parameters
     ----------
     key
-        32 bytes of the Ed25519 signing key.
+        32 bytes of the Ed25519 signing key; it stays in this process.
     workers
         Processes; also the number of objects judged at once.
+    factory
+        ``module:callable`` that makes a worker's core out of ``limits``.
     """
 
-    def __init__(self, key: bytes, workers: int, limits: Limits) -> None:
-        self._key = key
-        self._workers = workers
-        self._limits = limits
-        self._pool = self._made()
-
-    def _made(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            self._workers,
-            mp_context=multiprocessing.get_context("forkserver"),
-            initializer=_start,
-            initargs=(self._key, self._limits),
+    def __init__(self, key: bytes, workers: int, limits: Limits, factory: str = FACTORY) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(key)
+        self._loop = asyncio.get_running_loop()
+        self._owner = threading.get_ident()
+        self._unsigned: list[tuple[Verdict, asyncio.Future[Verdict]]] = []
+        self._dispatcher = Dispatcher()
+        self._dispatcher.attach(self._loop)
+        self._pool = WorkerPool(
+            PoolSettings(factory, limits, Verdict, None, workers, limits, retry_seconds=_RETRY_SECONDS),
+            dispatcher=self._dispatcher,
         )
 
-    async def judge(self, case: Case) -> Verdict:
-        """Judge one case.
+    @property
+    def serving(self) -> bool:
+        """Whether there is a worker to take an object."""
+        return self._pool.serving
+
+    @property
+    def confinement(self) -> str:
+        """What keeps the workers from the network."""
+        return self._pool.confinement
+
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of the workers that live now."""
+        return self._pool.pids()
+
+    def submit(self, case: Case, seconds: float) -> Future[Verdict]:
+        """Have a case judged; :meth:`signed` waits for it. Until it is done a worker may read the files."""
+        return self._pool.submit(case, case.size, seconds=seconds)
+
+    async def signed(self, case: Case, work: Future[Verdict]) -> Verdict:
+        """Wait for a case that was submitted, and sign.
 
         Raises
         ------
         TarnhelmError
-            ``LIM-006`` when it took too long, ``LIM-007`` when the worker died, ``WIT-007`` for its policy.
+            ``LIM-006`` when it took too long, ``LIM-007`` when it killed its worker twice, ``LIM-008`` when there was
+            too little memory, ``WIT-007`` for its policy, ``WIT-008`` where the result is not the announced one.
         """
-        pool = self._pool
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(case.seconds + _SLACK_SECONDS):
-                return await loop.run_in_executor(pool, _judge, case)
-        except BrokenProcessPool:
-            self._replace(pool)
-            raise TarnhelmError(WORKER_DIED, seen=1) from None
-        except TimeoutError:
-            self._replace(pool)
-            raise TarnhelmError(TOO_SLOW, limit=int(case.seconds)) from None
+        done: asyncio.Future[None] = self._loop.create_future()
+        work.add_done_callback(lambda _work: None if done.done() else done.set_result(None))
+        await done
+        verdict = work.result()
+        if verdict.output_sha256 != case.result_sha256:
+            raise TarnhelmError(WITNESS_REQUEST)
+        fits = (
+            verdict.object_id == case.object_id
+            and verdict.policy_digest == case.policy_digest
+            and verdict.clean == (not verdict.code) == (not verdict.findings)
+        )
+        if not fits:
+            raise TarnhelmError(WITNESS_UNDECIDED)
+        return await self._signature(verdict)
 
-    def _replace(self, pool: ProcessPoolExecutor) -> None:
-        if self._pool is pool:
-            self._pool = self._made()
-            for process in list((pool._processes or {}).values()):  # noqa: SLF001 - the executor offers no way to stop a worker
-                process.kill()
-            pool.shutdown(wait=False, cancel_futures=True)
+    def _signature(self, verdict: Verdict) -> asyncio.Future[Verdict]:
+        """Sign with whatever else comes in before the loop's next turn."""
+        waiting: asyncio.Future[Verdict] = self._loop.create_future()
+        if not self._unsigned:
+            self._loop.call_soon(self._sign)
+        self._unsigned.append((verdict, waiting))
+        return waiting
+
+    def _sign(self) -> None:
+        batch, self._unsigned = self._unsigned, []
+        signed = sign_verdicts(self._key, [verdict for verdict, _ in batch])
+        for verdict, (_, waiting) in zip(signed, batch, strict=True):
+            if not waiting.done():
+                waiting.set_result(verdict)
 
     def close(self) -> None:
-        """Let the running cases end and stop the workers."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Stop the workers; what no caller waits for is not finished."""
+        if threading.get_ident() == self._owner:
+            self._end()
+            return
+        ended = threading.Event()
+
+        def end() -> None:
+            try:
+                self._end()
+            finally:
+                ended.set()
+
+        self._loop.call_soon_threadsafe(end)
+        ended.wait()
+
+    def _end(self) -> None:
+        self._pool.close(drain=False)
+        self._dispatcher.stop()

@@ -20,8 +20,10 @@ from tarnhelm.v1 import witness_pb2_grpc
 from tarnhelm.common import serve
 from tarnhelm.common.errors import WITNESS_REQUEST, WITNESS_UNDECIDED
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
+from tarnhelm.common.stage_service.scratch import Scratch
 from tarnhelm.witness.pool import JudgePool
 from tarnhelm.witness.service import Bounds, WitnessService
+from tarnhelm.witness.worker import FACTORY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +46,8 @@ class Settings:
         Folder for objects in hand.
     workers
         Judging processes.
+    factory
+        ``module:callable`` that makes the core of a worker.
     """
 
     signing_key_file: Path
@@ -51,6 +55,7 @@ class Settings:
     workers: int = 2
     bounds: Bounds = field(default_factory=Bounds)
     limits: Limits = DEFAULT_LIMITS
+    factory: str = FACTORY
 
 
 def read_signing_key(path: Path) -> bytes:
@@ -65,22 +70,25 @@ def read_signing_key(path: Path) -> bytes:
 
 
 def witness_service(settings: Settings) -> tuple[serve.Service, JudgePool]:
-    """Make the service and the pool that judges for it; the service closes the pool.
+    """Make the service in the running event loop, and the pool that judges for it; the service closes the pool.
 
     Raises
     ------
     OSError
-        The key cannot be read.
+        The key cannot be read, or the scratch folder cannot be made.
     ValueError
         The signing key is none.
     """
-    pool = JudgePool(read_signing_key(settings.signing_key_file), settings.workers, settings.limits)
-    service = WitnessService(pool, settings.scratch, settings.limits, settings.bounds)
+    key = read_signing_key(settings.signing_key_file)
+    scratch = Scratch(settings.scratch, "witness")
+    pool = JudgePool(key, settings.workers, settings.limits, settings.factory)
+    service = WitnessService(pool, scratch, settings.limits, settings.bounds)
     made = serve.Service(
         NAME,
         lambda server: witness_pb2_grpc.add_WitnessServiceServicer_to_server(service, server),
-        pool.close,
+        service.close,
         faults=_FAULTS,
+        serving=service.serving,
     )
     return made, pool
 

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
-import tempfile
+from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tarnhelm.v1 import witness_pb2 as pb
 from tarnhelm.v1 import witness_pb2_grpc
 
-from tarnhelm.common.errors import TOO_LARGE, WITNESS_BUSY, WITNESS_REQUEST, TarnhelmError
+from tarnhelm.common.errors import STAGE_BROKEN, TOO_LARGE, WITNESS_BUSY, WITNESS_REQUEST, TarnhelmError
 from tarnhelm.witness.convert import masks_of, response_of
-from tarnhelm.witness.core import Policy
+from tarnhelm.witness.core import Policy, Verdict
 from tarnhelm.witness.pool import Case, JudgePool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from concurrent.futures import Future
+    from pathlib import Path
 
     from tarnhelm.common.limits import Limits
+    from tarnhelm.common.stage_service.scratch import Scratch
 
 __all__ = ["Bounds", "WitnessService"]
 
@@ -48,18 +50,26 @@ class WitnessService(witness_pb2_grpc.WitnessServiceServicer):
     Parameters
     ----------
     scratch
-        Folder for the parts in hand; emptied of each object when its call ends.
+        Where the parts in hand lie; an object's are removed when its call ends and no worker reads them.
     """
 
-    def __init__(self, pool: JudgePool, scratch: Path, limits: Limits, bounds: Bounds) -> None:
+    def __init__(self, pool: JudgePool, scratch: Scratch, limits: Limits, bounds: Bounds) -> None:
         self._pool = pool
         self._scratch = scratch
         self._limits = limits
         self._bounds = bounds
         self._objects = 0
         self._bytes = 0
-        # One policy comes with thousands of objects; to read it costs as much as to judge a small one.
-        self._digest_of = lru_cache(maxsize=_POLICIES)(lambda policy: Policy.from_json(policy).digest)
+        self._policies: OrderedDict[bytes, tuple[bytes, str]] = OrderedDict()
+
+    def serving(self) -> bool:
+        """Whether there is a worker to take an object."""
+        return self._pool.serving
+
+    def close(self) -> None:
+        """Stop the workers and remove the scratch folder."""
+        self._pool.close()
+        self._scratch.close()
 
     async def Judge(self, request_iterator: AsyncIterator[pb.JudgeRequest], context: Any) -> pb.JudgeResponse:  # noqa: N802
         """Judge one object; see the definition of the protocol."""
@@ -68,23 +78,50 @@ class WitnessService(witness_pb2_grpc.WitnessServiceServicer):
             raise TarnhelmError(WITNESS_REQUEST)
         header = first.header
         size = header.source_bytes + header.result_bytes
-        self._check(header)
+        policy = self._checked(header)
+        if not self._pool.serving:
+            raise TarnhelmError(STAGE_BROKEN)
         if self._objects >= self._bounds.max_objects or self._bytes + size > self._bounds.max_scratch_bytes:
             raise TarnhelmError(WITNESS_BUSY, limit=self._bounds.max_objects)
+        source, result = self._scratch.path(), self._scratch.path()
         self._objects += 1
         self._bytes += size
+
+        def release() -> None:
+            self._objects -= 1
+            self._bytes -= size
+            source.unlink(missing_ok=True)
+            result.unlink(missing_ok=True)
+
+        work: Future[Verdict] | None = None
         try:
             # The header is good and there is room: from here on a failure is the object's, not the service's.
             await context.send_initial_metadata((("tarnhelm-accepted", "1"),))
             remaining = context.time_remaining()
             seconds = self._limits.deadline_seconds(size)
             async with asyncio.timeout(min(seconds, remaining) if remaining is not None else seconds):
-                return await self._spooled(header, request_iterator, seconds)
+                await _receive(header, request_iterator, source, result)
+            case = Case(
+                header.object_id,
+                policy,
+                header.policy_digest,
+                source,
+                result,
+                header.result_sha256,
+                masks_of(header),
+                size,
+            )
+            work = self._pool.submit(case, seconds)
+            return response_of(await self._pool.signed(case, work))
         finally:
-            self._objects -= 1
-            self._bytes -= size
+            if work is None or work.done():
+                release()
+            else:  # a worker still reads
+                work.cancel()
+                work.add_done_callback(lambda _done: release())
 
-    def _check(self, header: pb.JudgeHeader) -> None:
+    def _checked(self, header: pb.JudgeHeader) -> bytes:
+        """Judge a header; returns its policy."""
         for size in (header.source_bytes, header.result_bytes):
             if size > self._limits.max_object_bytes:
                 raise TarnhelmError(TOO_LARGE, seen=size, limit=self._limits.max_object_bytes)
@@ -93,30 +130,34 @@ class WitnessService(witness_pb2_grpc.WitnessServiceServicer):
             raise TarnhelmError(WITNESS_REQUEST)
         if header.source_sha256 and not _HEX.fullmatch(header.source_sha256):
             raise TarnhelmError(WITNESS_REQUEST)
-        if self._digest_of(header.policy) != header.policy_digest:
+        policy, digest = self._policy(header.policy)
+        if digest != header.policy_digest:
             raise TarnhelmError(WITNESS_REQUEST)
+        return policy
 
-    async def _spooled(
-        self, header: pb.JudgeHeader, requests: AsyncIterator[pb.JudgeRequest], seconds: float
-    ) -> pb.JudgeResponse:
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="judge-") as folder:
-            parts = Path(folder) / "source", Path(folder) / "result"
-            digest = await _receive(header, requests, parts)
-            if header.source_sha256 and digest != header.source_sha256:
-                raise TarnhelmError(WITNESS_REQUEST)
-            case = Case(header.object_id, header.policy, *parts, masks_of(header), seconds)
-            verdict = await self._pool.judge(case)
-            if verdict.output_sha256 != header.result_sha256:
-                raise TarnhelmError(WITNESS_REQUEST)
-            return response_of(verdict)
+    def _policy(self, policy: bytes) -> tuple[bytes, str]:
+        """Return a policy and its digest; it comes with thousands of objects, and to read it costs as much as one."""
+        found = self._policies.get(policy)
+        if found is None:
+            found = self._policies[policy] = policy, Policy.from_json(policy).digest
+            if len(self._policies) > _POLICIES:
+                self._policies.popitem(last=False)
+        return found
 
 
-async def _receive(header: pb.JudgeHeader, requests: AsyncIterator[pb.JudgeRequest], parts: tuple[Path, Path]) -> str:
-    """Write both parts; return the source's sha256. Source first, then result, exactly as long as announced."""
+async def _receive(
+    header: pb.JudgeHeader, requests: AsyncIterator[pb.JudgeRequest], source: Path, result: Path
+) -> None:
+    """Write both parts: source first, then result, exactly as long as announced; the source's digest is compared.
+
+    The result's is not: a worker hashes what it judges.
+    """
     wanted = {pb.WITNESS_PART_SOURCE: header.source_bytes, pb.WITNESS_PART_RESULT: header.result_bytes}
     digest = hashlib.sha256()
-    with parts[0].open("wb", buffering=0) as source, parts[1].open("wb", buffering=0) as result:
-        files: dict[int, BinaryIO] = {pb.WITNESS_PART_SOURCE: source, pb.WITNESS_PART_RESULT: result}
+    files: dict[int, int] = {}
+    try:
+        for part, path in ((pb.WITNESS_PART_SOURCE, source), (pb.WITNESS_PART_RESULT, result)):
+            files[part] = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         async for request in requests:
             if request.WhichOneof("message") != "chunk":
                 raise TarnhelmError(WITNESS_REQUEST)
@@ -125,9 +166,13 @@ async def _receive(header: pb.JudgeHeader, requests: AsyncIterator[pb.JudgeReque
             if part not in files or late or len(data) > min(_MAX_CHUNK, wanted[part]):
                 raise TarnhelmError(WITNESS_REQUEST)
             wanted[part] -= len(data)
-            files[part].write(data)
             if part == pb.WITNESS_PART_SOURCE and header.source_sha256:
                 digest.update(data)
-    if any(wanted.values()):
+            view = memoryview(data)
+            while view:
+                view = view[os.write(files[part], view) :]
+    finally:
+        for descriptor in files.values():
+            os.close(descriptor)
+    if any(wanted.values()) or (header.source_sha256 and digest.hexdigest() != header.source_sha256):
         raise TarnhelmError(WITNESS_REQUEST)
-    return digest.hexdigest()

@@ -4,6 +4,16 @@ from tarnhelm.witness.core.finding import Finding
 from tarnhelm.witness.core.pixels import Mask
 from tarnhelm.witness.core.policy import Policy
 from tarnhelm.witness.core.seal import SealCheck
-from tarnhelm.witness.core.verdict import Verdict, Witness, signed_bytes, verify_verdict
+from tarnhelm.witness.core.verdict import Verdict, Witness, sign_verdicts, signed_bytes, verify_verdict
 
-__all__ = ["Finding", "Mask", "Policy", "SealCheck", "Verdict", "Witness", "signed_bytes", "verify_verdict"]
+__all__ = [
+    "Finding",
+    "Mask",
+    "Policy",
+    "SealCheck",
+    "Verdict",
+    "Witness",
+    "sign_verdicts",
+    "signed_bytes",
+    "verify_verdict",
+]

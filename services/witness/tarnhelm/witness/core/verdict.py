@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tarnhelm.witness.core.policy import Policy
 
-__all__ = ["Verdict", "Witness", "signed_bytes", "verify_verdict"]
+__all__ = ["Verdict", "Witness", "sign_verdicts", "signed_bytes", "verify_verdict"]
 
 _ORDER: Final = (IDENTIFIER, UID, PIXELS, STRUCTURE, UNDECIDED)
 _OBJECT_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
@@ -85,6 +85,16 @@ def verify_verdict(public_key: Ed25519PublicKey, verdict: Verdict) -> bool:
     return verdict.clean == (not verdict.code) and verdict.clean == (not verdict.findings)
 
 
+def sign_verdicts(key: Ed25519PrivateKey, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Sign verdicts of :meth:`Witness.examine`: a single one alone, several as a batch.
+
+    Each is good by itself either way; see :mod:`tarnhelm.witness.core.seal`.
+    """
+    messages = [_message(verdict) for verdict in verdicts]
+    signatures = [key.sign(messages[0])] if len(messages) == 1 else sign_batch(key, messages)
+    return [replace(one, signature=signature) for one, signature in zip(verdicts, signatures, strict=True)]
+
+
 def _message(verdict: Verdict) -> bytes:
     return signed_bytes(verdict.object_id, verdict.policy_digest, verdict.output_sha256, verdict.clean)
 
@@ -97,7 +107,7 @@ class Witness:
     policy
         What may stay where.
     signing_key
-        The only key a witness has.
+        The only key a witness has; None for one that only examines, so that whoever signs need not read files.
     limits
         Bounds on what it reads.
     needles
@@ -109,7 +119,7 @@ class Witness:
     def __init__(
         self,
         policy: Policy,
-        signing_key: Ed25519PrivateKey,
+        signing_key: Ed25519PrivateKey | None,
         limits: Limits = DEFAULT_LIMITS,
         needles: NeedleCache | None = None,
         rooms: Rooms | None = None,
@@ -151,18 +161,23 @@ class Witness:
         return self.sign(self.examine(source, result, object_id, masks))
 
     def sign(self, verdict: Verdict) -> Verdict:
-        """Sign one verdict of :meth:`examine`."""
-        return replace(verdict, signature=self._key.sign(_message(verdict)))
+        """Sign one verdict of :meth:`examine`; ValueError without a key."""
+        return replace(verdict, signature=self._signing_key().sign(_message(verdict)))
 
     def sign_all(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
         """Sign a batch of verdicts of :meth:`examine` at once; see :mod:`tarnhelm.witness.core.seal`."""
-        signatures = sign_batch(self._key, [_message(verdict) for verdict in verdicts])
+        signatures = sign_batch(self._signing_key(), [_message(verdict) for verdict in verdicts])
         return [replace(one, signature=signature) for one, signature in zip(verdicts, signatures, strict=True)]
+
+    def _signing_key(self) -> Ed25519PrivateKey:
+        if self._key is None:
+            raise ValueError("signing_key")
+        return self._key
 
     def examine(
         self, source: Path | bytes, result: Path | bytes, object_id: str, masks: tuple[Mask, ...] = ()
     ) -> Verdict:
-        """Judge like :meth:`judge`, and leave the signature for :meth:`sign` or :meth:`sign_all`."""
+        """Judge like :meth:`judge`, and leave the signature for :meth:`sign`, :meth:`sign_all` or :func:`sign_verdicts`."""
         if not _OBJECT_ID.fullmatch(object_id):
             raise ValueError("object_id")
         with self._rooms.opened(result) as after:
