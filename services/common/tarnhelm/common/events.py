@@ -11,9 +11,9 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import Final, Protocol
 
-__all__ = ["EVENTS", "EventKind", "EventLog", "event_kind"]
+__all__ = ["EVENTS", "EventKind", "EventLog", "LineSink", "event_kind"]
 
 _WORD: Final = re.compile(r"[A-Za-z0-9._:-]{0,120}", re.ASCII)
 
@@ -107,6 +107,18 @@ PUBLISH_FAILED = event_kind(413, "publish-failed", "topic", "code")
 PUMP_FAULT = event_kind(414, "pump-fault", "stage", "site")
 
 
+class LineSink(Protocol):
+    """Takes lines of text, as standard error does."""
+
+    def write(self, text: str, /) -> object:
+        """Take one line with its end."""
+        ...
+
+    def flush(self) -> None:
+        """Hand on what was taken."""
+        ...
+
+
 class EventLog:
     """Writes events as JSON lines.
 
@@ -118,7 +130,7 @@ class EventLog:
         Gives seconds since 1970.
     """
 
-    def __init__(self, stream: IO[str] | None, clock: Callable[[], float]) -> None:
+    def __init__(self, stream: LineSink | None, clock: Callable[[], float]) -> None:
         self._stream = stream
         self._clock = clock
 

@@ -26,6 +26,7 @@ from tarnhelm.gateway.config import load_config
 from tarnhelm.gateway.config.parts import SharedParts
 from tarnhelm.gateway.metrics import StrictRegistry, names_of
 from tarnhelm.gateway.roles.base import RoleContext, instance_name, run_together
+from tarnhelm.gateway.roles.log import EventStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,12 +85,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         registry = StrictRegistry(names_of(config))
         ProcessCollector(registry=registry)
         metrics = MetricsServer(given.metrics_listen, registry) if given.metrics_listen else None
-        context = RoleContext(config, shared, registry, EventLog(sys.stderr, time.time), instance_name())
+        instance = instance_name()
+        stream = EventStream(sys.stderr, instance)
+        context = RoleContext(config, shared, registry, EventLog(stream, time.time), instance)
+        if shared is not None:
+            stream.publish_to(shared.broker)
         try:
             run_together([_Role(_function(name), context) for name in given.roles], stop)
         finally:
             if metrics is not None:
                 metrics.close()
+            stream.publish_to(None)
             if shared is not None:
                 shared.close()
     except TarnhelmError as error:

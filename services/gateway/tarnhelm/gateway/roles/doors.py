@@ -93,6 +93,7 @@ def run(context: RoleContext, stop: threading.Event) -> None:
             yield PartNote("door", name, context.instance, Condition.DRAINING if stop.is_set() else condition)
 
     with contextlib.ExitStack() as around:
+        around.callback(admitter.close)
         around.enter_context(announcing(context, notes))
         if doors:
             run_together([door for _, door in doors], stop)
