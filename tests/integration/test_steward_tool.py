@@ -107,6 +107,7 @@ def test_a_withdrawal(steward_hospital: StewardHospital, way: str) -> None:
         who = ("--mrn-file", hospital.file("mrn.txt", "MRN1\n"), "--issuer", "HOSP")
     case = hospital.approved("subject", "withdraw", "--project", "trial-7", *who)
     shown = hospital.steward("case", "show", case[:8]).out
+    assert f"trial-7 ({hospital.place.project('trial-7').id})" in shown
     assert gone.patient_id in shown
     assert gone.study in shown
     papers = hospital.finished(case)
@@ -121,7 +122,7 @@ def test_a_withdrawal(steward_hospital: StewardHospital, way: str) -> None:
     assert refused(hospital, "MRN1") == "LNK-017"
     assert refused(hospital, "MRN1", study="1.2.3.99") == "LNK-017"
     assert hospital.send("MRN2") == stays
-    assert "carried out" in hospital.steward("case", "list").out
+    assert re.search(r"withdraw +trial-7 +sam .*carried out", hospital.steward("case", "list").out)
     assert "STW-002" in hospital.steward("case", "carry-out", case[:8], *hospital.by("sam"), code=1).err
     assert not [path for path, content in hospital.written().items() if b"MRN1" in content]
     hospital.reveal("audit", "verify")

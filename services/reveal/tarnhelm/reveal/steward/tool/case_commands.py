@@ -67,18 +67,18 @@ def list_() -> None:
         tarnhelm-steward case list
     """
     table = Table(box=None, pad_edge=False)
-    for heading in ("case", "kind", "asked by", "opened", "valid until", "state"):
+    for heading in ("case", "kind", "project", "asked by", "opened", "valid until", "state"):
         table.add_column(heading, no_wrap=heading == "case")
-    local = here()
+    local, labels = here(), _labels()
     with Office.of(local) as office:
         done = office.done()
         for view in office.desk.views():
             case = view.case
             if case.kind in STEWARD_KINDS:
                 state = "carried out" if case.id in done else str(view.state_at(local.clock()))
-                table.add_row(
-                    case.id[:12], str(case.kind), case.requester, when(case.opened), when(case.expires), state
-                )
+                about = labels.get(case.project, case.project[:12])
+                row = (str(case.kind), about, case.requester, when(case.opened), when(case.expires), state)
+                table.add_row(case.id[:12], *row)
     out().print(table)
 
 
@@ -208,12 +208,22 @@ def _decide(case: str, step: Step, key: Path, passphrase: Path | None, *, yes: b
     err().print(f"Case {decided.case.id[:12]} is {decided.state}.")
 
 
+def _labels() -> dict[str, str]:
+    """Give what people call the projects; nothing while they cannot be looked up, for a case is shown all the same."""
+    try:
+        with place() as where:
+            return {project.id: project.label for project in where.projects.list()}
+    except TarnhelmError:
+        return {}
+
+
 def _show(view: CaseView, act: Act | None, state: str, people: Register) -> None:
     case = view.case
+    label = _labels().get(case.project, "")
     table = Table(box=None, show_header=False, pad_edge=False)
     rows = [
         ("case", case.id),
-        ("project", case.project),
+        ("project", f"{label} ({case.project})" if label else case.project),
         ("asked", in_words(case.kind)),
         ("by", f"{people.get(case.requester).name} ({case.requester})"),
         ("purpose", case.purpose),
