@@ -216,7 +216,7 @@ def cleaned_file(**changes: object) -> bytes:
 
 
 def plant(world: World, seed: int = 7) -> dict[str, str]:
-    """Fill a world with a morning's work; returns code → one object that it holds in quarantine."""
+    """Fill a world with a morning's work; returns code → one object that it holds, and ``released`` → one that left."""
     chance = random.Random(seed)  # noqa: S311 - a demonstration
     held: dict[str, str] = {}
     with world.state.together():
@@ -228,12 +228,14 @@ def plant(world: World, seed: int = 7) -> dict[str, str]:
                 output_sha256=f"{chance.getrandbits(256):064x}", size=chance.choice((526_336, 133_120, 8_650_752)),
             )  # fmt: skip
             world.state.add_step(record.object_id, Step(received + 1.4, "released"))
+        held["released"] = record.object_id
         for state, count in ((State.ADMITTED, 14), (State.RUNNING, 3), (State.WITNESSING, 2), (State.VERIFIED, 5)):
             for number in range(count):
                 world.add(f"{chance.getrandbits(128):032x}", state, received=world.now - 2 - number, door=DOORS[0])
         for number in range(6):
             waiting = f"{chance.getrandbits(128):032x}"
             world.add(waiting, State.WAITING, code="STG-005", received=world.now - 190 - number, door=DOORS[1])
+    world.cleaned(record)
     for code, stage, count in HELD:
         for number in range(count):
             object_id = f"{chance.getrandbits(128):032x}"
@@ -242,7 +244,7 @@ def plant(world: World, seed: int = 7) -> dict[str, str]:
                 object_id, State.QUARANTINED, code=code, stage=stage, received=received, door=DOORS[number % 4]
             )
             held[code] = object_id
-            if code[:3] in ("PIX", "WIT"):
+            if code.startswith("WIT"):
                 world.cleaned(record)
             else:
                 failed = StageOutcome(Status.QUARANTINE, code=code, source_bytes=record.size, seconds=0.9)

@@ -70,7 +70,7 @@ def gateway_pages(browser: str, images: Path) -> list[Path]:
                         ("web-overview-narrow", "/", 800, 1800, False),
                         ("web-quarantine", "/quarantine?code=PIX-001", 1280, 1260, False),
                         ("web-object", f"/objects/{held['PIX-001']}", 1280, 1000, False),
-                        ("web-header", f"/objects/{held['PIX-001']}/header", 1280, 1180, False),
+                        ("web-header", f"/objects/{held['released']}/header", 1280, 1180, False),
                     ]
                     taken = [
                         shoot(browser, address + path, images / f"{name}.png", width, height, dark=dark)

@@ -45,11 +45,11 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType({"door": "Doors", "stage": "S
 STEPS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "admitted": "Accepted by the door",
-        "metadata": "Header cleaned",
+        "metadata": "Cleaning of the header",
         "ocr": "Text in pixels",
-        "imaging": "Face in the volume",
-        "finalise": "Markers written",
-        "witness": "Compared by the witness",
+        "imaging": "Faces in the volume",
+        "finalise": "Markers",
+        "witness": "Comparison by the witness",
         "released": "Released",
         "waiting": "Waits for a service",
         "purged": "Bytes purged",
