@@ -36,10 +36,13 @@ class Senders:
     ----------
     accepted
         Errands that a door confirmed.
+    pause
+        Seconds between two errands of one thread.
     """
 
     gateway: object
     broker: object = None
+    pause: float = 0.0
     accepted: int = 0
     failures: list = field(default_factory=list)
 
@@ -74,6 +77,7 @@ class Senders:
                 time.sleep(0.1)
             with self._lock:
                 self.accepted += 1
+            time.sleep(self.pause)
         if association := state.get("association"):
             _let_go(association)
         if client := state.get("client"):

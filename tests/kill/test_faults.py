@@ -1,0 +1,110 @@
+"""Between any two parts of a gateway connections are cut, slowed and half-open, in the middle of the work.
+
+The real gateway with all of its processes, each link of it through Toxiproxy. After any fault every object is released
+with the bytes of a faultless run, and none is quarantined because of the network. The long form, ``make fault-test``,
+goes through every link and every fault; the short ones meet each link once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import pytest
+from tests.support.faults import FAR, NEAR, Plant
+from tests.support.kafka import NO_PROCESS, launcher
+from tests.support.s3 import _running as running_s3
+
+pytestmark = pytest.mark.timeout(900)
+
+FAULTS = ("cut", "slow", "hush")
+BREAKERS = {
+    "assign": 'tarnhelm_gateway_breaker_open{stage="metadata"}',
+    "metadata": 'tarnhelm_gateway_breaker_open{stage="metadata"}',
+    "witness": 'tarnhelm_gateway_breaker_open{stage="witness"}',
+    "s3": 'tarnhelm_gateway_breaker_open{stage="metadata"}',
+    "archive": 'tarnhelm_gateway_destination_paused{destination="archive"}',
+}
+"""What tells an operator that the other end of a link is away."""
+
+
+@pytest.fixture
+def plant(tmp_path, toxiproxy):
+    """On the embedded broker, folders and SQLite."""
+    made = Plant(tmp_path, toxiproxy)
+    try:
+        yield made.start()
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory, toxiproxy, own_postgres):
+    """On Apache Kafka, S3 and PostgreSQL."""
+    if launcher() is None:
+        pytest.skip(NO_PROCESS)
+    for s3 in running_s3(tmp_path_factory.mktemp("s3"), named=False):
+        made = Plant(tmp_path_factory.mktemp("plant"), toxiproxy, (s3, own_postgres))
+        try:
+            yield made.start()
+        finally:
+            made.close()
+
+
+def one_after_the_other(plant, faults, *, objects, pause, seconds):
+    """Put each fault on its link for a while, and heal it, while objects come in."""
+    paths, made = plant.objects(objects)
+    sending = plant.sending(paths, pause=pause)
+    for link, fault in faults:
+        getattr(plant.links[link], fault)()
+        time.sleep(seconds)
+        plant.links[link].heal()
+        time.sleep(0.2)
+    healed = time.monotonic()
+    sending.join()
+    plant.check(made)
+    return time.monotonic() - healed
+
+
+def say(**figures):
+    sys.stderr.write(json.dumps(figures) + "\n")
+
+
+def test_each_link_of_one_machine_fails_once(plant):
+    faults = list(zip(NEAR, ("cut", "hush", "slow", "cut", "hush", "cut"), strict=True))
+    recovered = one_after_the_other(plant, faults, objects=24, pause=0.8, seconds=0.8)
+    say(links=len(faults), recovered_seconds=round(recovered, 1), suspects=plant.suspects())
+
+
+def test_each_link_to_a_server_fails_once(cluster):
+    faults = list(zip(FAR, ("cut", "hush", "cut"), strict=True))
+    recovered = one_after_the_other(cluster, faults, objects=16, pause=0.8, seconds=1.5)
+    say(links=len(faults), recovered_seconds=round(recovered, 1), suspects=cluster.suspects())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("link", [*NEAR, *FAR])
+def test_a_link_fails_in_the_middle_of_the_work(cluster, link, fault):
+    paths, made = cluster.objects(16)
+    suspects = cluster.suspects()
+    sending = cluster.sending(paths[:8], pause=0.1)
+    getattr(cluster.links[link], fault)()
+    more = cluster.sending(paths[8:], pause=0.4)
+    if fault == "cut" and link in BREAKERS:
+        cluster.await_metric(BREAKERS[link], 1.0)
+    time.sleep(5.0)
+    cluster.links[link].heal()
+    healed = time.monotonic()
+    sending.join()
+    more.join()
+    cluster.check(made)
+    if link in BREAKERS:
+        cluster.await_metric(BREAKERS[link], 0.0)
+    say(
+        link=link,
+        fault=fault,
+        recovered_seconds=round(time.monotonic() - healed, 1),
+        suspects=cluster.suspects() - suspects,
+    )
