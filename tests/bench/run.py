@@ -278,7 +278,8 @@ def flat(count: int, work: Path) -> dict[str, Any] | None:
             pages = int(Path(f"/proc/{child.pid}/statm").read_text().split()[1])
         except (OSError, IndexError, ValueError):
             break
-        samples.append((sum(1 for _ in os.scandir(out)), pages * os.sysconf("SC_PAGE_SIZE") / 2**20))
+        if pages:  # none: it has ended, and nobody has asked for its exit code yet
+            samples.append((sum(1 for _ in os.scandir(out)), pages * os.sysconf("SC_PAGE_SIZE") / 2**20))
     code = child.wait()
     shutil.rmtree(folder)
     shutil.rmtree(out)
@@ -288,7 +289,7 @@ def flat(count: int, work: Path) -> dict[str, Any] | None:
     return {
         "files": count,
         "rss_after_a_tenth_mib": tenth[0] if tenth else samples[0][1],
-        "rss_at_the_end_mib": samples[-2][1] if len(samples) > 1 else samples[-1][1],
+        "rss_at_the_end_mib": samples[-1][1],
         "samples": samples[:: max(1, len(samples) // 40)],
     }
 
