@@ -6,7 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from tarnhelm.gateway.board import Condition, PartNote
-from tarnhelm.gateway.roles.base import RoleContext, announcing
+from tarnhelm.gateway.roles.base import RoleContext, announcing, run_together
+from tarnhelm.gateway.roles.stores import StoreWatch
 from tarnhelm.gateway.stream.housekeeping import Housekeeping
 from tarnhelm.gateway.stream.meters import StreamMeters
 from tarnhelm.gateway.stream.publishing import Publisher
@@ -38,11 +39,13 @@ def make_housekeeping(context: RoleContext) -> Housekeeping:
 
 
 def run(context: RoleContext, stop: threading.Event) -> None:
-    """Keep house until told to stop."""
+    """Keep house until told to stop, and say whether the stores answer."""
+    stores = StoreWatch(context.config, context.shared, context.instance)
 
     def notes() -> Iterator[PartNote]:
         condition = Condition.DRAINING if stop.is_set() else Condition.OK
         yield PartNote("stage", "housekeeping", context.instance, condition)
+        yield from stores.notes()
 
     with announcing(context, notes):
-        make_housekeeping(context).run(stop)
+        run_together([make_housekeeping(context), stores], stop)
