@@ -7,6 +7,7 @@ import random
 import threading
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 
 import httpx
@@ -38,12 +39,15 @@ class Senders:
         Errands that a door confirmed.
     pause
         Seconds between two errands of one thread.
+    told
+        (door, status) → how often a door said that it did not take an object, and with STOW-RS when to come again.
     """
 
     gateway: object
     broker: object = None
     pause: float = 0.0
     accepted: int = 0
+    told: Counter = field(default_factory=Counter)
     failures: list = field(default_factory=list)
 
     def __post_init__(self):
@@ -52,7 +56,7 @@ class Senders:
     def run(self, errands, threads_each=2):
         """Send all; returns when every door has confirmed."""
         threads = []
-        for door in ("dicom", "stow", "folder", "ingest"):
+        for door in sorted({errand.door for errand in errands}):
             queue = iter([errand for errand in errands if errand.door == door])
             threads += [threading.Thread(target=self._work, args=(door, queue)) for _ in range(threads_each)]
         for thread in threads:
@@ -98,7 +102,11 @@ class Senders:
             status = association.send_c_store(path)
         except (RuntimeError, ValueError):
             return False
-        return bool(status) and status.Status == 0x0000
+        if "Status" not in status:
+            return False
+        if status.Status:
+            self.told["dicom", status.Status] += 1
+        return status.Status == 0x0000
 
     def _by_stow(self, path, state):
         client = state.setdefault("client", httpx.Client(timeout=30, trust_env=False))
@@ -115,6 +123,8 @@ class Senders:
             )
         except httpx.HTTPError:
             return False
+        if answer.status_code != 200:
+            self.told["stow", answer.status_code, "Retry-After" in answer.headers] += 1
         return answer.status_code == 200
 
     def _by_folder(self, path, state):

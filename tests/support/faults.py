@@ -10,7 +10,6 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 
 import psycopg
@@ -89,19 +88,25 @@ class Plant:
 
     Parameters
     ----------
+    toxiproxy
+        None: everybody is reached directly, and ``links`` is empty.
     servers
         (S3 server, PostgreSQL); a Kafka of its own is started. None: embedded broker, folders, SQLite.
+    changes
+        Sections of the configuration.
+    assigner
+        Options of the assigner that say where keys and ledger are; none: on this machine.
     """
 
-    def __init__(self, folder, toxiproxy, servers=None):
+    def __init__(self, folder, toxiproxy=None, servers=None, *, changes=None, assigner=()):
         self.toxiproxy, self.servers = toxiproxy, servers
+        self._assigner = assigner
         self.kafka = None
-        self.gateway = GatewayOnPostgres(folder / "gateway")
+        self.gateway = GatewayOnPostgres(folder / "gateway", dict(changes or {}))
         self.metrics_port = _free_ports(5)
         self.archive = Archive()
         self.links = {}
         self._folder = folder
-        self._sent = {}
         self._expected = {}
         self._seeds = 0
         self._link_all()
@@ -141,7 +146,11 @@ class Plant:
         )
 
     def _link(self, name, port):
-        self.links[name] = self.toxiproxy.link(f"{name}-{port}", f"127.0.0.1:{port}")
+        address = f"127.0.0.1:{port}"
+        if self.toxiproxy is None:
+            self.links[name] = SimpleNamespace(port=port, address=address)
+        else:
+            self.links[name] = self.toxiproxy.link(f"{name}-{port}", address)
 
     def _link_servers(self, s3, postgres):
         gateway = self.gateway
@@ -182,8 +191,8 @@ class Plant:
             listen = ("--listen", f"127.0.0.1:{ports[name]}")
             return Child(f"{name}-service", (*python, f"tarnhelm.{module}.server", *listen, *map(str, arguments)))
 
-        yield child("assign", "linkage", "--state", self.gateway.linkage_state,
-                    "--ticket-key-file", public_of(keys.ticket))  # fmt: skip
+        place = self._assigner or ("--state", self.gateway.linkage_state)
+        yield child("assign", "linkage", *place, "--ticket-key-file", public_of(keys.ticket))
         yield child("metadata", "metadata", "--assign", self.links["assign"].address, "--workers", "1",
                     "--scratch", scratch)  # fmt: skip
         yield child("witness", "witness", "--workers", "1", "--scratch", scratch,
@@ -191,7 +200,8 @@ class Plant:
 
     def start(self):
         """Start everything, and clean what will be sent without any fault between."""
-        assert self.gateway.command("project", "create", "trial").returncode == 0
+        if not self._assigner:
+            assert self.gateway.command("project", "create", "trial").returncode == 0
         if self.kafka is not None:
             self.kafka.start()
         self.services.start()
@@ -224,10 +234,14 @@ class Plant:
 
     # --- sending ---------------------------------------------------------------------------------------
 
+    def sources(self, count):
+        """Make so many new objects; returns their folder."""
+        self._seeds += 1
+        return chest_series(self._folder / f"source-{self._seeds}", count, seed=self._seeds)
+
     def objects(self, count):
         """Make so many new objects, and what a faultless run makes of them."""
-        self._seeds += 1
-        source = chest_series(self._folder / f"source-{self._seeds}", count, seed=self._seeds)
+        source = self.sources(count)
         clean = self._folder / f"clean-{self._seeds}"
         done = self.gateway.command("clean", source, clean, "--project", "trial")
         assert done.returncode == 0, done.stderr[-800:]

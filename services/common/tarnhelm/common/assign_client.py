@@ -13,6 +13,7 @@ from tarnhelm.v1 import linkage_pb2_grpc
 
 from tarnhelm.common.assign import AssignReply, AssignRequest, ValueKind
 from tarnhelm.common.errors import ASSIGN_REQUEST, ASSIGNER_AWAY, CATALOGUE, TarnhelmError
+from tarnhelm.common.keepalive import CLIENT_OPTIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,7 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 6 << 20),
     ("grpc.enable_http_proxy", 0),  # questions name patients: they go to the assigner and nowhere else
     ("grpc.max_reconnect_backoff_ms", 5000),
+    *CLIENT_OPTIONS,
 )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from tarnhelm.common.errors import CATALOGUE, STAGE_AWAY, STAGE_LOST, STAGE_REQUEST, ErrorCode
+from tarnhelm.common.keepalive import CLIENT_OPTIONS
 from tarnhelm.common.limits import MIB, Limits
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def open_channel(settings: RemoteSettings) -> grpc.Channel:
         ("grpc.enable_retries", 0),  # the pump decides what is tried again
         ("grpc.enable_http_proxy", 0),  # objects go to the service and nowhere else
         ("grpc.use_local_subchannel_pool", 1),  # a connection of its own for each service's channel
+        *CLIENT_OPTIONS,
     )
     if settings.ca_file is None:
         return grpc.insecure_channel(settings.target, options)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from tarnhelm.common.keepalive import SERVER_OPTIONS
 from tarnhelm.common.serve.errors import Faults, Guard
 from tarnhelm.common.serve.heap import keep_freed_memory
 from tarnhelm.common.serve.metrics import CallMetrics, MetricsServer
@@ -105,6 +106,7 @@ async def start(settings: ServerSettings, *services: Service, metrics: CallMetri
                 ("grpc.max_connection_age_ms", settings.connection_age_seconds * 1000),
                 ("grpc.max_connection_age_grace_ms", int(settings.grace_seconds * 1000)),
                 ("grpc.so_reuseport", 0),
+                *SERVER_OPTIONS,
             ),
         )
         guard = Guard(server, settings.callers, faults, **observed)
