@@ -8,7 +8,7 @@ import os
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from jinja2 import Environment, Template, select_autoescape
 
@@ -61,16 +61,14 @@ def write_report(folder: Path, state: StateStore, facts: RunFacts) -> None:
                 line = line_of(one.record, outcome, one.findings, collected.done_of(outcome.actions if outcome else {}))
                 collected.take(one.record, outcome, one.findings)
                 lines.write(encode(line) + "\n")
-                rows.writerow([_cell(line.get(name, "")) for name in _COLUMNS])
+                row = [line.get(name, "") for name in _COLUMNS]
+                if row[-1]:  # [code, where, count] of each finding; a table shows the codes
+                    row[-1] = " ".join(sorted({finding[0] for finding in row[-1]}))
+                rows.writerow(row)
         with _whole(folder / "index.html") as page:
             page.write(_template().render(page_of(facts, collected, list(state.decisions()))))
     except OSError:
         raise TarnhelmError(errors.OUT_UNWRITABLE) from None
-
-
-def _cell(value: Any) -> Any:
-    """A list of [code, where, count] as the codes, for a table."""
-    return " ".join(sorted({row[0] for row in value})) if isinstance(value, list) else value
 
 
 def _outcome(one: History, facts: RunFacts) -> StageOutcome | None:
