@@ -21,7 +21,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from tarnhelm.common.errors import Disposition, TarnhelmError
 from tarnhelm.common.events import EventLog
-from tarnhelm.common.serve import MetricsServer
+from tarnhelm.common.serve import MetricsServer, keep_freed_memory
 from tarnhelm.gateway.config import load_config
 from tarnhelm.gateway.config.parts import SharedParts
 from tarnhelm.gateway.metrics import StrictRegistry, names_of
@@ -75,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run roles; 0 after SIGTERM, 2 for a configuration that cannot be used, 4 where a dependency is down, else 1."""
     given = _parser().parse_args(arguments)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # memory holds what may not reach a disk
+    keep_freed_memory()
     logging.getLogger().addHandler(logging.NullHandler())  # no library's free text in our log
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

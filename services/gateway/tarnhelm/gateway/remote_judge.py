@@ -82,7 +82,9 @@ def _requests(call: JudgeCall, source: Feed, result: Feed) -> Iterator[pb.JudgeR
     )
     for part, feed in ((pb.WITNESS_PART_SOURCE, source), (pb.WITNESS_PART_RESULT, result)):
         for data in feed:
-            yield pb.JudgeRequest(chunk=pb.JudgeChunk(part=part, data=data))
+            request = pb.JudgeRequest()
+            request.chunk.part, request.chunk.data = part, data  # in place: a message put into another is copied
+            yield request
 
 
 def _was_accepted(error: Any) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from tarnhelm.common.errors import STAGE_LOST
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
@@ -19,12 +19,36 @@ if TYPE_CHECKING:
     from tarnhelm.gateway.broker.trace import TraceContext
     from tarnhelm.gateway.verdict import SignedVerdict
 
-__all__ = ["JudgeCall", "JudgeClient", "Mask", "Sink", "Source", "StageCall", "StageClient", "counts_as_attempt"]
+__all__ = [
+    "JudgeCall",
+    "JudgeClient",
+    "Mask",
+    "Sink",
+    "Source",
+    "StageCall",
+    "StageClient",
+    "SummingSink",
+    "counts_as_attempt",
+]
 
 Source = Callable[[], Iterator[bytes]]
 """Opens an object and gives its bytes in pieces; may be called again where a call has to be made anew."""
 Sink = Callable[[bytes], object]
-"""Takes the next bytes of a result."""
+"""Takes the next bytes of a result; see :class:`SummingSink`."""
+
+
+@runtime_checkable
+class SummingSink(Protocol):
+    """A sink that computes the digest of what it gets, so that nobody else need."""
+
+    def __call__(self, data: bytes) -> object:
+        """Take the next bytes."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of all that came, hex."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

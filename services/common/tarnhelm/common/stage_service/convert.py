@@ -6,6 +6,7 @@ a stage may say: digests, UIDs, short words, counts.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from typing import TYPE_CHECKING, Final
@@ -151,9 +152,9 @@ def _counts_of(counts: Iterable[stage_pb2.AttributeCount]) -> dict[tuple[str, st
     found = {(one.first, one.second): one.count for one in counts}
     if len(found) > _MOST_COUNTS:
         raise MalformedError
-    for first, second in found:
-        if len(first) + len(second) > _KEY_LETTERS or not (first + second).isprintable():
-            raise MalformedError
+    words = list(itertools.chain.from_iterable(found))
+    if any(map(_KEY_LETTERS.__lt__, map(len, map("".join, found)))) or not "".join(words).isprintable():
+        raise MalformedError
     return found
 
 

@@ -270,8 +270,9 @@ async def _send(part: int, path: Path, context: Any) -> None:
     try:
         os.unlink(path)  # noqa: PTH108 - in an event loop pathlib's own is held to be slow
         while data := os.read(descriptor, CHUNK_BYTES):
-            chunk = stage_pb2.JobChunk(part=part, data=data)
-            await context.write(stage_pb2.ProcessResponse(chunk=chunk))
+            response = stage_pb2.ProcessResponse()
+            response.chunk.part, response.chunk.data = part, data  # in place: a message put into another is copied
+            await context.write(response)
     finally:
         os.close(descriptor)
 

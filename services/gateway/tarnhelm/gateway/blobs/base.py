@@ -137,6 +137,11 @@ class Commit:
 class BlobWriter(Protocol):
     """One blob on its way in; nothing of it is visible before :meth:`commit` returns."""
 
+    @property
+    def sha256(self) -> str:
+        """Of what was written so far, hex."""
+        ...
+
     def write(self, data: Piece) -> None:
         """Take the next bytes, of any length."""
         ...
@@ -171,6 +176,10 @@ class BlobReader(Protocol):
         ...
 
     def __iter__(self) -> Iterator[bytes]: ...
+
+    def unsummed(self) -> Iterator[bytes]:
+        """Give the same pieces, each authenticated, for whoever compares their sha256 with ``info`` in any case."""
+        ...
 
     def close(self) -> None:
         """Let the file or the connection go."""

@@ -299,6 +299,11 @@ class _S3Writer:
         self._sealer = store.sealer()
         self._upload.write(envelope.BLANK_HEAD)
 
+    @property
+    def sha256(self) -> str:
+        """Of what was written so far."""
+        return self._sealer.sha256
+
     def write(self, data: Piece) -> None:
         """Take the next bytes."""
         try:
@@ -345,7 +350,14 @@ class S3Reader:
         return self._opened.info
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from envelope.pieces(self._opened, self._read, self._start, self._length)
+        return self._pieces(summed=True)
+
+    def unsummed(self) -> Iterator[bytes]:
+        """Give the same pieces; their digest is the caller's affair."""
+        return self._pieces(summed=False)
+
+    def _pieces(self, *, summed: bool) -> Iterator[bytes]:
+        yield from envelope.pieces(self._opened, self._read, self._start, self._length, summed=summed)
         self._read(1)  # an answer that was read to its end gives its connection back
 
     def close(self) -> None:

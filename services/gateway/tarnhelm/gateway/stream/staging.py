@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +37,7 @@ _CAPABILITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {"ocr": frozenset({"ocr", "mask"}), road.IMAGING: frozenset({"deface"})}
 )
 """Stage → what the gate table may ask for that it does."""
+_NOTHING: Final = hashlib.sha256().hexdigest()
 _ENDS: Final = {Status.SKIP: Event.SKIP, Status.REJECT: Event.REJECT, Status.QUARANTINE: Event.FAIL}
 
 
@@ -56,10 +58,10 @@ class BlobSource:
         self.info = self._first.info
 
     def __call__(self) -> Iterator[bytes]:
-        """Give all its bytes."""
+        """Give all its bytes; whoever works on them compares their digest with the one that the head names."""
         reader, self._first = self._first or self._opened(), None
         with reader:
-            yield from reader
+            yield from reader.unsummed()
 
     def close(self) -> None:
         """Let it go."""
@@ -88,6 +90,11 @@ class _Result:
         if self._writer is None:
             self._writer = self._blobs.begin(self._name)
         self._writer.write(data)
+
+    @property
+    def sha256(self) -> str:
+        """Of what came so far: the store computes it anyway."""
+        return self._writer.sha256 if self._writer is not None else _NOTHING
 
     def keep(self, outcome: StageOutcome) -> StageOutcome:
         """Put it if the name is free; the outcome then names the bytes that stand there.
