@@ -23,7 +23,6 @@ BREAKERS = {
     "assign": 'tarnhelm_gateway_breaker_open{stage="metadata"}',
     "metadata": 'tarnhelm_gateway_breaker_open{stage="metadata"}',
     "witness": 'tarnhelm_gateway_breaker_open{stage="witness"}',
-    "s3": 'tarnhelm_gateway_breaker_open{stage="metadata"}',
     "archive": 'tarnhelm_gateway_destination_paused{destination="archive"}',
 }
 """What tells an operator that the other end of a link is away."""
@@ -91,11 +90,13 @@ def test_a_link_fails_in_the_middle_of_the_work(cluster, link, fault):
     suspects = cluster.suspects()
     sending = cluster.sending(paths[:8], pause=0.1)
     getattr(cluster.links[link], fault)()
-    more = cluster.sending(paths[8:], pause=0.4)
-    if fault == "cut" and link in BREAKERS:
-        cluster.await_metric(BREAKERS[link], 1.0)
-    time.sleep(5.0)
-    cluster.links[link].heal()
+    try:
+        more = cluster.sending(paths[8:], pause=0.4)
+        if fault == "cut" and link in BREAKERS:
+            cluster.await_metric(BREAKERS[link], 1.0)
+        time.sleep(5.0)
+    finally:
+        cluster.links[link].heal()
     healed = time.monotonic()
     sending.join()
     more.join()
@@ -108,3 +109,21 @@ def test_a_link_fails_in_the_middle_of_the_work(cluster, link, fault):
         recovered_seconds=round(time.monotonic() - healed, 1),
         suspects=cluster.suspects() - suspects,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("link", ["metadata", "witness"])
+def test_a_service_that_vanished_without_a_word_is_noticed_before_the_deadline_of_a_call(cluster, link):
+    """No reset comes, as after a power cut: only keepalive tells, long before the minute and more that a call may take."""
+    paths, made = cluster.objects(8)
+    cluster.sending(paths[:4]).join()
+    cluster.links[link].hush()
+    try:
+        silent = time.monotonic()
+        cluster.sending(paths[4:]).join()
+        cluster.await_metric(BREAKERS[link], 1.0, 45)
+        noticed = time.monotonic() - silent
+    finally:
+        cluster.links[link].heal()
+    cluster.check(made)
+    say(link=link, noticed_after_seconds=round(noticed, 1))

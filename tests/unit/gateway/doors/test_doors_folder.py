@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -222,8 +223,17 @@ def test_a_fault_loses_nothing_and_stops_no_other_file(folder, fault):
     admitter = RecordingAdmitter()
     (folder / "a").write_bytes(b"x")
     admitter.answer = fault
-    door = door_of(folder, admitter)
+    lines = io.StringIO()
+    door = door_of(folder, admitter, log=EventLog(lines, lambda: 0.0))
     settle(door)
+    for wait in (1, 2, 4, 8, 16, 30):  # looked at as often as one likes, it is tried after a while, then rarer
+        assert json.loads(lines.getvalue().splitlines()[-1])["seconds"] == wait
+        said = lines.getvalue()
+        door._clock.now += wait - 0.5
+        door.look()
+        assert lines.getvalue() == said
+        door._clock.now += 1.0
+        door.look()
     assert names(folder) == ["a"]
     admitter.answer = None
     (folder / "b").write_bytes(b"y")

@@ -31,7 +31,9 @@ __all__ = ["FolderDoor"]
 _UNFINISHED: Final = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
 _CHUNK_BYTES: Final = 1 << 20
 _MAX_DEPTH: Final = 16
-_RETRY_SECONDS: Final = 30.0
+_FIRST_RETRY_SECONDS: Final = 1.0
+_LAST_RETRY_SECONDS: Final = 30.0
+_NOW: Final = 0.0, 0.0
 _FAULT_SECONDS: Final = 5.0
 _EMPTY_SECONDS: Final = 3_600.0
 
@@ -75,7 +77,8 @@ class FolderDoor:
         self._log = log or EventLog(None, time.time)
         self._clock = clock
         self._seen: dict[str, _Look] = {}
-        self._later: dict[str, float] = {}
+        self._later: dict[str, tuple[float, float]] = {}
+        """File → when it is tried again, and after how long a wait."""
 
     def run(self, stop: threading.Event) -> None:
         """Look until ``stop`` is set; raises DOR-010 where the folders do not allow it."""
@@ -119,11 +122,11 @@ class FolderDoor:
             if len(found) >= settings.max_files_per_look:
                 break
         self._seen = found
-        self._later = {path: when for path, when in self._later.items() if path in found}
+        self._later = {path: later for path, later in self._later.items() if path in found}
         for path, look in sorted(found.items(), key=lambda entry: entry[1].mtime_ns):
             if stop is not None and stop.is_set():
                 break
-            if now - look.since < settings.settle_seconds or self._later.get(path, 0.0) > now:
+            if now - look.since < settings.settle_seconds or self._later.get(path, _NOW)[0] > now:
                 continue
             wait = self._admitter.room()
             if wait > 0:
@@ -249,9 +252,10 @@ class FolderDoor:
                 path.rmdir()
 
     def _put_off(self, path: str, code: str) -> None:
-        self._later[path] = self._clock() + _RETRY_SECONDS
+        wait = min(2 * self._later.get(path, _NOW)[1] or _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS)
+        self._later[path] = self._clock() + wait, wait
         self._metrics.refused.labels(self.settings.name, code).inc()
-        self._log(events.DOOR_WAITS, door=self.settings.name, code=code, seconds=int(_RETRY_SECONDS))
+        self._log(events.DOOR_WAITS, door=self.settings.name, code=code, seconds=int(wait))
 
 
 def _same(status: os.stat_result, look: _Look) -> bool:
