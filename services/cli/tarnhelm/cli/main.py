@@ -26,9 +26,9 @@ from tarnhelm.cli import (
 )
 from tarnhelm.cli.argv import understood
 from tarnhelm.cli.console import exit_code_of, show_error
-from tarnhelm.cli.discreet import discreet
 from tarnhelm.cli.services import Services, TarnhelmServices
 from tarnhelm.cli.up import command as up_command
+from tarnhelm.common.discreet import discreet
 from tarnhelm.common.errors import TarnhelmError
 
 if TYPE_CHECKING:

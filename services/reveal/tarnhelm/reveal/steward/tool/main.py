@@ -6,7 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import typer
+from typer.main import get_command
 
+from tarnhelm.common.discreet import discreet
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.reveal.steward.tool import (
     case_commands,
@@ -59,7 +61,7 @@ def build() -> typer.Typer:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit code."""
     try:
-        build()(args=list(arguments), prog_name="tarnhelm-steward")
+        discreet(get_command(build()))(args=list(arguments), prog_name="tarnhelm-steward")
     except TarnhelmError as error:
         show_error(error)
         return exit_code_of(error)
