@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from tests.support import stage_cores
 from tests.support.stage_hosting import Assigning, Hosted
@@ -181,13 +183,13 @@ def test_what_is_cut_is_kept_back(world, config):
     assert (outcome.status, outcome.code[:3], back) == (Status.QUARANTINE, "DCM", b"")
 
 
-def test_unchecked_pixels_pass_by_an_express_decision_only(world, config):
+def test_what_pixels_may_show_is_told_and_decided_by_whoever_knows_the_stages(world, config):
     outcome, back = process(world, config, TEXT)
-    assert (outcome.status, outcome.code[:3], back) == (Status.QUARANTINE, "PIX", b"")
-    assert outcome.message
-    outcome, back = process(world, config, TEXT, accept_unchecked_pixels=True)
-    assert outcome.status is Status.DONE
-    assert back
+    assert (outcome.status, outcome.facts.needs) == (Status.DONE, frozenset({"ocr"}))
+    marked = dcmread(BytesIO(back))
+    assert (marked.PatientIdentityRemoved, "PatientName" in marked) == ("NO", True)
+    accepted, _ = process(world, config, TEXT, accept_unchecked_pixels=True)
+    assert (accepted.status, accepted.facts.needs) == (Status.DONE, frozenset({"ocr"}))
 
 
 def test_a_dry_run_gives_an_outcome_and_no_bytes(world, config, tmp_path):

@@ -28,8 +28,8 @@ _Core = MetadataCore | FinaliseCore
 
 
 def _metadata(config: MetadataConfig) -> MetadataCore:
-    # The service has hashed the source when it came in.
-    return MetadataCore(config, hash_source=False)
+    # The service has hashed the source when it came in; the pump knows which stages come after this one.
+    return MetadataCore(config, hash_source=False, refuse_unchecked=False)
 
 
 _MAKERS: Final[dict[str, Callable[[MetadataConfig], _Core]]] = {"metadata": _metadata, "finalise": FinaliseCore}

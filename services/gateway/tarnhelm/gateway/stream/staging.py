@@ -191,8 +191,9 @@ class StageWork:
                 return self._life.step(record, *done, Event.FAIL, stage=self.step, code=place.code, group=group)
         if road.stage_after(self.step, plan, grouped=bool(group)):
             return self._life.step(record, *done, stage=self.step, attempts=attempts, group=group)
-        if not self._satisfied(record, plan, outcome):
-            return self._life.step(record, *done, Event.FAIL, stage=self.step, code=errors.STAGE_MISSING.code)
+        missing = self._missing(record, plan, outcome)
+        if missing:
+            return self._life.step(record, *done, Event.FAIL, stage=self.step, code=_code_of(missing))
         return self._life.step(
             record,
             *done,
@@ -258,11 +259,22 @@ class StageWork:
             raise TarnhelmError(errors.RESULT_MISSING)
         return info is not None
 
-    def _satisfied(self, record: ObjectRecord, plan: ProjectPlan, outcome: StageOutcome) -> bool:
-        """Whether the stages of the plan can do all that the gate asked for."""
-        asked = outcome.facts.needs if outcome.facts else frozenset()
+    def _missing(self, record: ObjectRecord, plan: ProjectPlan, outcome: StageOutcome) -> frozenset[str]:
+        """Return what the gate asked for and no stage of the plan can do; nothing where that was accepted."""
+        if outcome.facts is None or road.accepts_unchecked(record, plan):
+            return frozenset()
         offered = frozenset().union(*(_CAPABILITIES.get(stage, frozenset()) for stage in plan.stages))
-        return asked <= offered or road.accepts_unchecked(record, plan)
+        return outcome.facts.needs - offered
+
+
+def _code_of(missing: frozenset[str]) -> str:
+    """Return the code of an object that is held for want of these capabilities; reviewers know it by that."""
+    codes = {
+        frozenset({"ocr"}): errors.TEXT_UNCHECKED,
+        frozenset({"deface"}): errors.FACE_UNCHECKED,
+        frozenset({"ocr", "deface"}): errors.TEXT_AND_FACE_UNCHECKED,
+    }
+    return codes.get(missing, errors.STAGE_MISSING).code
 
 
 def _status_of(outcome: StageOutcome) -> Status:

@@ -69,9 +69,20 @@ class MetadataCore:
         Whether the outcome names the sha256 of what was read and of what was written. Whoever admits an object has
         hashed its source already, and the witness hashes the result in any case: in one process group each is hashed
         once.
+    refuse_unchecked
+        Whether an object whose pixels may show text or a face is refused here (``PIX-001`` to ``PIX-003``). Without,
+        its header is cleaned and the outcome's facts say what it needs: whoever drives the stages decides, and a
+        reviewer has a cleaned header to look at.
     """
 
-    def __init__(self, config: MetadataConfig, *, hash_source: bool = True, hash_output: bool = True) -> None:
+    def __init__(
+        self,
+        config: MetadataConfig,
+        *,
+        hash_source: bool = True,
+        hash_output: bool = True,
+        refuse_unchecked: bool = True,
+    ) -> None:
         compiler, profile, recipe = compile_rules(config)
         self._profile = profile
         self._recipe: Recipe | None = recipe
@@ -82,6 +93,7 @@ class MetadataCore:
         self._flagged: BoundedMap[tuple[frozenset[object], frozenset[str]], Counter[tuple[str, str]]] = BoundedMap(64)
         self._hash_source = hash_source
         self._hash_output = hash_output
+        self._refuse_unchecked = refuse_unchecked
 
     def __call__(self, job: StageJob, assigner: Assigner) -> StageOutcome:
         """Clean one object.
@@ -120,7 +132,7 @@ class MetadataCore:
             raise TarnhelmError(errors.NO_PIXELS)
         needs = judged.verdict.needs
         self._filters(parsed)
-        if needs and not job.accept_unchecked_pixels:
+        if needs and self._refuse_unchecked and not job.accept_unchecked_pixels:
             raise TarnhelmError(_missing_capability(needs))
         request = rewriter.request(parsed)
         reply = yield request
