@@ -89,6 +89,9 @@ def test_two_people_accept_what_one_alone_cannot(gateway, people, tmp_path):
         time.sleep(0.1)  # the files follow the state
     (line,) = gateway.manifest()
     assert line["document"]["accepted_unchecked"] is True
-    watched = gateway.command("watch", "--once", "--gateway", gateway.admin, "--token-file", people["bo"])
-    assert watched.returncode == 0, watched.stderr
-    assert "released" in watched.stdout.lower()
+    while True:  # the status is measured every few seconds
+        watched = gateway.command("watch", "--once", "--gateway", gateway.admin, "--token-file", people["bo"])
+        assert watched.returncode == 0, watched.stderr
+        if "released" in watched.stdout.lower():
+            break
+        assert time.monotonic() < deadline, watched.stdout
