@@ -17,11 +17,13 @@ _ANSWER_MS: Final = 10_000
 CLIENT_OPTIONS: Final = (
     ("grpc.keepalive_time_ms", _PING_MS),
     ("grpc.keepalive_timeout_ms", _ANSWER_MS),
+    ("grpc.http2.ping_timeout_ms", _ANSWER_MS),  # the core's own is a minute, and it waits that long too
     ("grpc.http2.max_pings_without_data", 0),  # a long look at one object is silent
 )
 SERVER_OPTIONS: Final = (
     ("grpc.keepalive_time_ms", 2 * _PING_MS),  # lets go of callers that vanished
     ("grpc.keepalive_timeout_ms", _ANSWER_MS),
+    ("grpc.http2.ping_timeout_ms", _ANSWER_MS),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", _PING_MS // 3),  # a ping that comes early is no attack
 )
