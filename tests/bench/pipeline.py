@@ -1,13 +1,15 @@
 """What the whole pipeline costs: from the DICOM door to the released file, through broker, gRPC services and witness.
 
 ``python -m tests.bench.pipeline`` runs ``tarnhelm up`` with all of its processes on this machine, sends CT images of
-513 KB by C-STORE, and counts what is released. Beside it, in the same run: dcmtk's ``storescp``, which only receives.
+513 KB by C-STORE, and counts what is released. Beside it, in the same run: dcmtk's ``storescp``, which only receives,
+and in one process without any of the rest, file in and file out: the rewriter, and the rewriter with the witness.
 CPU time is read from the kernel for each process, its workers included.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import socket
@@ -28,6 +30,7 @@ from tests.support.gateway import GatewayUnderTest, cpu_seconds, free_port, resi
 from tests.support.kafka import KafkaServer, launcher
 
 ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
 PAGE = ROOT / "docs" / "reference" / "benchmarks-pipeline.md"
 MARKS = ("<!-- bench-pipeline: begin -->", "<!-- bench-pipeline: end -->")
 
@@ -175,6 +178,26 @@ def storescp(folders, folder, count, size):
         server.wait()
 
 
+def bare(name, mode, files, folder, size):
+    """The core alone in one process (``tarnhelm_driver.py``); what its start costs is measured with one file, and taken off."""
+    spent = []
+    for number, some in enumerate((files[:1], files)):
+        place = folder / f"{mode}-{number}"
+        (source,) = split(some, place / "in", len(some))
+        (place / "out").mkdir()
+        told = subprocess.run(
+            [sys.executable, "-I", "-S", str(HERE / "launch.py"), str(place / "log"), sys.executable,
+             str(HERE / "tarnhelm_driver.py"), mode, str(source), str(place / "out"), str(place / "state")],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        spent.append(json.loads(told.stdout))
+        assert len(list((place / "out").iterdir())) == len(some), (place / "log").read_text()[-300:]
+        shutil.rmtree(place / "out")
+    start, whole = spent
+    seconds = max(whole["wall"] - start["wall"], 1e-6)
+    return Row(name, len(files) - 1, seconds, size / 1e6, cpu={mode: whole["cpu"] - start["cpu"]})
+
+
 def section(rows, load):
     """Text of the page's section."""
     lines = [
@@ -201,11 +224,13 @@ def measured(folder, count, *, kafka):
     make_files(source, count, "513 KB")
     files = sorted(path for path in source.rglob("*") if path.is_file())
     size = sum(path.stat().st_size for path in files)
-    whole = split(files, folder / "whole", 50)
+    whole = split(files, folder / "whole", 100)
     if shutil.which("storescp"):
         (folder / "received").mkdir()
         yield storescp(whole, folder / "received", count, size)
         shutil.rmtree(folder / "received")
+    yield bare("the rewriter alone, one process", "hashes", files, folder / "bare", size)
+    yield bare("rewriter and witness, one process", "witness", files, folder / "bare", size)
     for name in ("embedded broker", "Apache Kafka") if kafka else ("embedded broker",):
         server, changes = None, {}
         if name == "Apache Kafka":

@@ -21,7 +21,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from tarnhelm.common.errors import Disposition, TarnhelmError
 from tarnhelm.common.events import EventLog
-from tarnhelm.common.serve import MetricsServer, keep_freed_memory
+from tarnhelm.common.serve import MetricsServer, keep_freed_memory, settle_collector
 from tarnhelm.gateway.config import load_config
 from tarnhelm.gateway.config.parts import SharedParts
 from tarnhelm.gateway.metrics import StrictRegistry, names_of
@@ -91,8 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         context = RoleContext(config, shared, registry, EventLog(stream, time.time), instance)
         if shared is not None:
             stream.publish_to(shared.broker)
+        roles = [_Role(_function(name), context) for name in given.roles]
+        settle_collector()
         try:
-            run_together([_Role(_function(name), context) for name in given.roles], stop)
+            run_together(roles, stop)
         finally:
             if metrics is not None:
                 metrics.close()

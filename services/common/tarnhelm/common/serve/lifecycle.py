@@ -14,7 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tarnhelm.common.keepalive import SERVER_OPTIONS
 from tarnhelm.common.serve.errors import Faults, Guard
-from tarnhelm.common.serve.heap import keep_freed_memory
+from tarnhelm.common.serve.heap import keep_freed_memory, settle_collector
 from tarnhelm.common.serve.metrics import CallMetrics, MetricsServer
 from tarnhelm.common.serve.settings import ServerSettings
 
@@ -174,6 +174,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    settle_collector()
     started(running)
     await stop.wait()
     await running.drain()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from tarnhelm.gateway.stream import road
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tarnhelm.gateway.blobs.base import BlobName, BlobStore
+    from tarnhelm.gateway.blobs.base import BlobName, BlobReader, BlobStore
     from tarnhelm.gateway.deliveries.base import DeliveryRecord, DeliveryStore
     from tarnhelm.gateway.plans import ProjectPlan
     from tarnhelm.gateway.record import ObjectRecord
@@ -114,21 +115,32 @@ class ParcelMaker:
 
     def bytes_of(self, record: ObjectRecord, plan: ProjectPlan | None) -> Bytes:
         """Find the verified bytes and read all of them once; raises GTW-003 and DLV-017."""
-        name, size = self._verified(record, plan)
-        kept: deque[bytes] = deque()
-        in_memory = size <= self._memory_bytes
         try:
-            with self._blobs.open(name) as reader:
-                same = reader.info.sha256 == record.output_sha256
-                if same:  # the store compares what it reads with the digest of its head
-                    kept = deque(reader, None if in_memory else 0)
+            with self._reader(record, plan) as reader:
+                name, size = reader.info.name, reader.info.size
+                in_memory = size <= self._memory_bytes
+                # The store compares what it reads with the digest of its head, which is the verdict's.
+                kept = deque(reader, None if in_memory else 0)
         except TarnhelmError as error:
             raise _told(error) from None
-        if not same:
-            raise TarnhelmError(errors.RESULT_CHANGED)
         if in_memory:
             return Bytes(size, lambda: iter(kept))
         return Bytes(size, lambda: self._again(name, record.output_sha256))
+
+    def _reader(self, record: ObjectRecord, plan: ProjectPlan | None) -> BlobReader:
+        """Open the blob whose head names the digest of the verdict; raises GTW-003 and DLV-017."""
+        if plan is not None:
+            with suppress(TarnhelmError):  # what is wrong with it is said below
+                reader = self._blobs.open(road.result_blob(record, plan))
+                if reader.info.sha256 == record.output_sha256:
+                    return reader
+                reader.close()
+        name, _ = self._verified(record, plan)
+        reader = self._blobs.open(name)
+        if reader.info.sha256 != record.output_sha256:  # another stands there since a moment ago
+            reader.close()
+            raise TarnhelmError(errors.RESULT_CHANGED)
+        return reader
 
     def _again(self, name: BlobName, sha256: str) -> Iterator[bytes]:
         """Read once more; the store compares the digest of its head before it hands out the last piece."""

@@ -58,6 +58,8 @@ class StreamMeters:
             "tarnhelm_gateway_published_again", "Tasks that housekeeping published again.", ["stage"], registry=registry
         )
 
+        self._left: dict[tuple[str, str, str], tuple[Counter, Histogram, Counter]] = {}
+
     def received(self, door: str, reception: Reception, size: int) -> None:
         """Count one object that was handed over."""
         self._received.labels(door, reception.value).inc()
@@ -65,6 +67,13 @@ class StreamMeters:
 
     def left(self, stage: str, status: str, code: str, seconds: float, size: int) -> None:
         """Count one object that left a step."""
-        self.outcomes.labels(stage, status, code).inc()
-        self.seconds.labels(stage).observe(seconds)
-        self.stage_bytes.labels(stage).inc(size)
+        found = self._left.get((stage, status, code))
+        if found is None:  # looked up once: the library takes a lock and builds a key for each look
+            found = self._left[stage, status, code] = (
+                self.outcomes.labels(stage, status, code),
+                self.seconds.labels(stage),
+                self.stage_bytes.labels(stage),
+            )
+        found[0].inc()
+        found[1].observe(seconds)
+        found[2].inc(size)

@@ -137,6 +137,7 @@ class Pump:
         self._life = life
         self._log = log
         self._meters = meters
+        self._in_flight = None if meters is None else meters.in_flight.labels(work.step)
         self._clock = clock
         self._failpoint = failpoint
         self._plans = PlanCache(state, clock=clock)
@@ -181,8 +182,8 @@ class Pump:
                     self._breaker.not_now()
                 return Handled.DONE
             self._busy.add(object_id)
-        if self._meters is not None:
-            self._meters.in_flight.labels(self._work.step).inc()
+        if self._in_flight is not None:
+            self._in_flight.inc()
         try:
             return self._stepped(message, object_id, probe=probe)
         except TarnhelmError as error:
@@ -192,8 +193,8 @@ class Pump:
         finally:
             with self._busy_lock:
                 self._busy.discard(object_id)
-            if self._meters is not None:
-                self._meters.in_flight.labels(self._work.step).dec()
+            if self._in_flight is not None:
+                self._in_flight.dec()
 
     def _stepped(self, message: Message, object_id: str, *, probe: bool) -> Handled:
         """Do the step; raises TarnhelmError where state, blobs or broker are away."""

@@ -76,9 +76,7 @@ class SqliteConsumer:
 
     def _fetch(self, max_records: int, max_bytes: int) -> list[Message]:
         found: list[Message] = []
-        for partition in list(self._order):
-            if partition in self._paused:
-                continue
+        for partition in self._ready():
             room = min(max_bytes, self._member.settings.max_bytes_in_flight - self._progress.bytes)
             if len(found) >= max_records or (room <= 0 and self._progress.bytes):
                 break
@@ -95,6 +93,14 @@ class SqliteConsumer:
                 self._order.remove(partition)
                 self._order.append(partition)
         return found
+
+    def _ready(self) -> list[Partition]:
+        """Return the partitions that have something to read, in turn: one question for all of a topic's."""
+        asked = [partition for partition in self._order if partition not in self._paused]
+        ends: dict[Partition, tuple[int, int]] = {}
+        for topic in {partition.topic for partition in asked}:
+            ends |= self._log.bounds(topic)
+        return [one for one in asked if ends[one][1] > max(0, self._progress.next_of(one))]
 
     # --- membership ----------------------------------------------------------------------------------------
 
