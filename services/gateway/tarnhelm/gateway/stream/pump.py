@@ -141,7 +141,9 @@ class Pump:
         self._clock = clock
         self._failpoint = failpoint
         self._plans = PlanCache(state, clock=clock)
-        self._breaker = Breaker(settings.breaker, monotonic=monotonic)
+        self._breaker = breaker = Breaker(settings.breaker, monotonic=monotonic)
+        if meters is not None:  # asked, not told: threads open and close it within the same moment
+            meters.breaker_open.labels(work.step).set_function(lambda: breaker.open)
         self._turns = Turns(settings.max_bytes_in_flight)
         self._busy: set[str] = set()
         self._busy_lock = threading.Lock()
@@ -318,16 +320,12 @@ class Pump:
     def _away(self, code: str, object_id: str, *, probe: bool) -> Handled:
         if self._breaker.failed(code, object_id, probe=probe):
             self._log(events.STAGE_WAITS, stage=self._work.step, code=code, failures=1)
-            if self._meters is not None:
-                self._meters.breaker_open.labels(self._work.step).set(1)
         return Handled.HELD
 
     def _back(self, object_id: str, *, probe: bool) -> None:
         seconds = self._breaker.passed(object_id, probe=probe)
         if seconds is not None:
             self._log(events.STAGE_BACK, stage=self._work.step, seconds=round(seconds))
-            if self._meters is not None:
-                self._meters.breaker_open.labels(self._work.step).set(0)
 
     def _bury(self, message: Message, code: str, *, probe: bool) -> Handled:
         """Keep a message that nobody can read apart; it is no object, so it is in no quarantine."""
