@@ -119,7 +119,11 @@ bench-pipeline: $(STAMP) ## From the DICOM door to the released file: objects/s,
 
 .PHONY: kill-test
 kill-test: $(STAMP) ## 1,000 objects through every door while processes are killed: nothing lost, nothing twice, nothing unclean
-	$(PYTEST) --timeout 3600 tests/kill
+	$(PYTEST) --timeout 3600 tests/kill/test_kill.py
+
+.PHONY: fault-test
+fault-test: $(STAMP) ## Connections cut, slowed and silent, servers gone, full disk, sealed vault, overload: on the whole gateway
+	$(PYTEST) -s tests/kill/test_faults.py tests/kill/test_outages.py tests/kill/test_overload.py tests/e2e/test_split.py
 
 .PHONY: tansu
 tansu: ## Install Tansu, a broker that speaks Kafka's protocol, for tests where Apache Kafka is absent
