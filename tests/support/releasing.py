@@ -289,7 +289,9 @@ def main():
                 os.kill(os.getpid(), signal.SIGKILL)
 
     folder = FolderDestination("disk", FolderDestinationSettings(root / "out"))
-    role = ReleaseRole(world.settings(lease_seconds=0.5), world.parts(route(folder), reached=reached), world.broker)
+    # Two at a time, so that every place is come by often enough to be killed there again and again.
+    settings = world.settings(lease_seconds=0.5, batch=2)
+    role = ReleaseRole(settings, world.parts(route(folder), reached=reached), world.broker)
     role.run(threading.Event())
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DestinationWorker"]
 
+_GATHER_SECONDS: Final = 0.01
 _AHEAD: Final = 4
 """So many deliveries are claimed for each one that is on its way."""
 
@@ -98,6 +99,8 @@ class DestinationWorker:
         done, _ = wait(list(self._flying), timeout=seconds, return_when=FIRST_COMPLETED)
         if not done:
             return 0
+        if len(done) < len(self._flying):  # what ends in the next moment goes into the same transactions
+            done, _ = wait(list(self._flying), timeout=_GATHER_SECONDS)
         ended = [future.result() for future in done]
         self._desk.deliveries.settle(ended)
         for future in done:
