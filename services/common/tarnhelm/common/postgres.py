@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import Connection, sql
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
 from tarnhelm.common.errors import ErrorCode, TarnhelmError
@@ -24,6 +25,21 @@ __all__ = ["PASSING", "Database", "Tables"]
 _T = TypeVar("_T")
 PASSING: Final = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 """Away, restarting, overloaded, a standby that is read-only, a deadlock: all pass, or are cured without us."""
+
+
+#: A server that vanished without a word is noticed within half a minute, and not when the kernel gives up on it.
+_NOTICING: Final = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+
+
+def _noticing(address: str) -> dict[str, int]:
+    """Return what notices a vanished server, but for what the address itself says of it."""
+    said = conninfo_to_dict(address)
+    return {name: value for name, value in _NOTICING.items() if name not in said}
 
 
 class Database:
@@ -128,7 +144,11 @@ class Database:
             if self._pool is None:
                 self._pool = ConnectionPool(
                     self._address,
-                    kwargs={"autocommit": True, "connect_timeout": max(1, int(self._wait_seconds))},
+                    kwargs={
+                        **_noticing(self._address),
+                        "autocommit": True,
+                        "connect_timeout": max(1, int(self._wait_seconds)),
+                    },
                     configure=self._configure,
                     min_size=1,
                     max_size=self._connections,
