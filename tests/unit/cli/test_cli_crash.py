@@ -16,9 +16,10 @@ from run_fake import FakeServices
 
 import tarnhelm.cli.run
 from tarnhelm.cli.main import run
-from tarnhelm.gateway import book, outgoing, release
-from tarnhelm.gateway.plan import Plan
+from tarnhelm.gateway import release
 from tarnhelm.gateway.record import ManifestEntry
+from tarnhelm.gateway.run import book, outgoing
+from tarnhelm.gateway.run.plan import Plan
 from tarnhelm.gateway.state import SqliteState, batch
 
 COUNT = 40

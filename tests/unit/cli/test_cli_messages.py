@@ -118,7 +118,7 @@ def test_a_full_disk_stops_the_run_and_resume_finishes_it(
 ) -> None:
     import functools
 
-    from tarnhelm.gateway.plan import Plan
+    from tarnhelm.gateway.run.plan import Plan
 
     monkeypatch.setattr("tarnhelm.cli.run.Plan", functools.partial(Plan, retry_seconds=0.2))
     source = fill(tmp_path / "in", 12, size=30_000)

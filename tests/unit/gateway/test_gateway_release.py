@@ -13,7 +13,7 @@ from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.stage import ObjectFacts
 from tarnhelm.gateway.keys import GatewayKeys
 from tarnhelm.gateway.release import Delivery, FileMark, candidate_paths, deliver, sha256_of
-from tarnhelm.gateway.workspace import Workspace
+from tarnhelm.gateway.run.workspace import Workspace
 
 
 def delivery(tmp_path: Path, name: str = "x.dcm", content: bytes = b"clean") -> Delivery:

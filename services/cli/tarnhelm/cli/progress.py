@@ -13,7 +13,7 @@ from tarnhelm.cli.console import err
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tarnhelm.gateway.plan import RunCounts
+    from tarnhelm.gateway.run.plan import RunCounts
 
 __all__ = ["RunProgress"]
 

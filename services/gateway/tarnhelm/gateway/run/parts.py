@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from tarnhelm.common.sandbox import Dispatcher
     from tarnhelm.common.stage import Stage, StageOutcome
     from tarnhelm.gateway.keys import GatewayKeys
-    from tarnhelm.gateway.plan import RunCounts
     from tarnhelm.gateway.record import ObjectRecord
     from tarnhelm.gateway.release import FileMark
+    from tarnhelm.gateway.run.plan import RunCounts
+    from tarnhelm.gateway.run.workspace import Workspace
     from tarnhelm.gateway.sources import Source
     from tarnhelm.gateway.state.base import StateStore
     from tarnhelm.gateway.verdict import Judge, SignedVerdict
-    from tarnhelm.gateway.workspace import Workspace
 
 __all__ = ["Owners", "Parts", "PathPairs", "Task"]
 

@@ -13,8 +13,8 @@ from tarnhelm.gateway.record import ManifestEntry
 from tarnhelm.gateway.release import Delivery, candidate_paths, deliver
 
 if TYPE_CHECKING:
-    from tarnhelm.gateway.book import Book
-    from tarnhelm.gateway.parts import Task
+    from tarnhelm.gateway.run.book import Book
+    from tarnhelm.gateway.run.parts import Task
     from tarnhelm.gateway.verdict import SignedVerdict
 
 __all__ = ["Outgoing"]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from tarnhelm.common import errors, events
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.gateway.fsm import Event, Lifecycle
-from tarnhelm.gateway.plan import Plan, RunCounts
 from tarnhelm.gateway.record import ObjectRecord, State
+from tarnhelm.gateway.run.plan import Plan, RunCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tarnhelm.common.stage import StageOutcome
-    from tarnhelm.gateway.parts import Parts, Task
+    from tarnhelm.gateway.run.parts import Parts, Task
     from tarnhelm.gateway.sources import Source
 
 __all__ = ["Book"]

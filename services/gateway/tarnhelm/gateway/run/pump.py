@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from tarnhelm.common import errors, events
 from tarnhelm.common.errors import CATALOGUE, Disposition, TarnhelmError
 from tarnhelm.common.stage import StageJob, StageOutcome, Status
-from tarnhelm.gateway.admit import Admission
-from tarnhelm.gateway.book import Book
 from tarnhelm.gateway.fsm import Event
-from tarnhelm.gateway.outgoing import Outgoing
-from tarnhelm.gateway.parts import Parts, Task
 from tarnhelm.gateway.release import FileMark
+from tarnhelm.gateway.run.admit import Admission
+from tarnhelm.gateway.run.book import Book
+from tarnhelm.gateway.run.outgoing import Outgoing
+from tarnhelm.gateway.run.parts import Parts, Task
 from tarnhelm.gateway.verdict import JudgeJob, SignedVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
-    from tarnhelm.gateway.plan import Plan, RunCounts
+    from tarnhelm.gateway.run.plan import Plan, RunCounts
     from tarnhelm.gateway.sources import Source
 
 __all__ = ["Parts", "Pump"]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 from tarnhelm.common import errors
 from tarnhelm.common.errors import Disposition, TarnhelmError
 from tarnhelm.gateway.fsm import ACCEPTABLE, Event
-from tarnhelm.gateway.parts import Task
 from tarnhelm.gateway.record import ObjectRecord, State
+from tarnhelm.gateway.run.parts import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tarnhelm.gateway.book import Book
+    from tarnhelm.gateway.run.book import Book
     from tarnhelm.gateway.sources import Source
 
 __all__ = ["Admission"]
