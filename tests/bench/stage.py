@@ -24,8 +24,8 @@ from tests.support.stage_servers import PLAN, default_config, signing_key, start
 
 from tarnhelm.common.serve.heap import keep_freed_memory
 from tarnhelm.common.stage import StageJob, Status
-from tarnhelm.gateway.remote_judge import RemoteJudge
-from tarnhelm.gateway.remote_stage import JudgeCall, RemoteSettings, RemoteStage, StageCall
+from tarnhelm.gateway.stages.remote_judge import RemoteJudge
+from tarnhelm.gateway.stages.remote_stage import JudgeCall, RemoteSettings, RemoteStage, StageCall
 from tarnhelm.metadata.core.plan import MetadataConfig
 from tarnhelm.metadata.core.stage import MetadataCore
 

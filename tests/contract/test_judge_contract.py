@@ -14,10 +14,10 @@ from tests.support.stage_servers import Sent, chest_slice, signing_key, start_wi
 from tarnhelm.common.limits import DEFAULT_LIMITS
 from tarnhelm.common.stage import StageJob
 from tarnhelm.common.stage_service.scratch import Scratch
-from tarnhelm.gateway.local_stage import LocalJudge, PoolPlan
-from tarnhelm.gateway.remote_judge import RemoteJudge
-from tarnhelm.gateway.remote_stage import JudgeCall, Mask, RemoteSettings
-from tarnhelm.gateway.spooled_stage import SpooledJudge
+from tarnhelm.gateway.stages.local_stage import LocalJudge, PoolPlan
+from tarnhelm.gateway.stages.remote_judge import RemoteJudge
+from tarnhelm.gateway.stages.remote_stage import JudgeCall, Mask, RemoteSettings
+from tarnhelm.gateway.stages.spooled_stage import SpooledJudge
 from tarnhelm.linkage.local import LocalLinkage
 from tarnhelm.metadata.core.plan import MetadataConfig, compile_plan
 from tarnhelm.metadata.core.stage import MetadataCore

@@ -22,10 +22,10 @@ from tarnhelm.common.stage import CONFIG, CONFIG_DIGEST, STAGE, StageJob, Status
 from tarnhelm.common.stage_service.scratch import Scratch
 from tarnhelm.common.stage_service.server import Settings
 from tarnhelm.common.stage_service.service import WorkerPlan
-from tarnhelm.gateway.local_stage import LocalStage, PoolPlan
-from tarnhelm.gateway.path_stage import PathStage, Standing
-from tarnhelm.gateway.remote_stage import RemoteSettings, RemoteStage, counts_as_attempt
-from tarnhelm.gateway.spooled_stage import SpooledStage
+from tarnhelm.gateway.stages.local_stage import LocalStage, PoolPlan
+from tarnhelm.gateway.stages.path_stage import PathStage, Standing
+from tarnhelm.gateway.stages.remote_stage import RemoteSettings, RemoteStage, counts_as_attempt
+from tarnhelm.gateway.stages.spooled_stage import SpooledStage
 from tarnhelm.linkage.local import LocalLinkage
 from tarnhelm.metadata.worker import STAGES
 

@@ -17,7 +17,7 @@ from tarnhelm.common.limits import Limits
 from tarnhelm.common.stage import Status
 from tarnhelm.common.stage_service.server import Settings
 from tarnhelm.common.stage_service.service import WorkerPlan
-from tarnhelm.gateway.remote_stage import RemoteSettings, RemoteStage
+from tarnhelm.gateway.stages.remote_stage import RemoteSettings, RemoteStage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,8 +26,8 @@ from tests.support.vault_sessions import until
 
 from tarnhelm.common.stage import StageOutcome, Status
 from tarnhelm.common.stage_service.server import NAME
-from tarnhelm.gateway.remote_judge import RemoteJudge
-from tarnhelm.gateway.remote_stage import JudgeCall, RemoteSettings, RemoteStage, counts_as_attempt
+from tarnhelm.gateway.stages.remote_judge import RemoteJudge
+from tarnhelm.gateway.stages.remote_stage import JudgeCall, RemoteSettings, RemoteStage, counts_as_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

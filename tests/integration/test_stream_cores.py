@@ -16,10 +16,10 @@ from tarnhelm.common.limits import DEFAULT_LIMITS
 from tarnhelm.common.stage_service.scratch import Scratch
 from tarnhelm.gateway.fsm import Lifecycle
 from tarnhelm.gateway.intake import Reception
-from tarnhelm.gateway.local_stage import LocalJudge, LocalStage, PoolPlan
 from tarnhelm.gateway.plans import ProjectPlan
 from tarnhelm.gateway.record import State
-from tarnhelm.gateway.spooled_stage import SpooledJudge, SpooledStage
+from tarnhelm.gateway.stages.local_stage import LocalJudge, LocalStage, PoolPlan
+from tarnhelm.gateway.stages.spooled_stage import SpooledJudge, SpooledStage
 from tarnhelm.gateway.verdict import VerdictCheck
 from tarnhelm.linkage.local import LocalLinkage
 

@@ -15,7 +15,7 @@ from pydicom.data import get_testdata_file
 from tests.support.assign_server import AssignServer
 from tests.support.vault_sessions import until
 
-from tarnhelm.gateway.remote_stage import StageCall
+from tarnhelm.gateway.stages.remote_stage import StageCall
 from tarnhelm.metadata.core.config_json import config_json
 from tarnhelm.metadata.core.plan import MetadataConfig, compile_plan
 

@@ -38,7 +38,7 @@ from tarnhelm.gateway.intake import Arrival, Receipt
 from tarnhelm.gateway.keys import GatewayKeys
 from tarnhelm.gateway.plans import ProjectPlan
 from tarnhelm.gateway.record import ManifestEntry, State
-from tarnhelm.gateway.stage_calls import JudgeCall, StageCall
+from tarnhelm.gateway.stages.stage_calls import JudgeCall, StageCall
 from tarnhelm.gateway.state import SqliteState, StaleRecordError, Step, StreamStore
 from tarnhelm.gateway.stream import road
 from tarnhelm.gateway.stream.admission import AdmissionSettings, OnUpdate, StreamAdmitter

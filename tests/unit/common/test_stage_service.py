@@ -24,7 +24,7 @@ from tarnhelm.common.limits import Limits
 from tarnhelm.common.stage import Status
 from tarnhelm.common.stage_service.server import NAME, Settings
 from tarnhelm.common.stage_service.service import Bounds, WorkerPlan
-from tarnhelm.gateway.remote_stage import RemoteSettings, RemoteStage, counts_as_attempt
+from tarnhelm.gateway.stages.remote_stage import RemoteSettings, RemoteStage, counts_as_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,13 +20,13 @@ from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import Limits
 from tarnhelm.common.sandbox import Dispatcher, WorkerPool
 from tarnhelm.gateway.keys import GatewayKeys
-from tarnhelm.gateway.local_stage import LocalJudge, LocalStage, PoolPlan
 from tarnhelm.gateway.record import State
 from tarnhelm.gateway.run.plan import Plan, RunCounts
 from tarnhelm.gateway.run.pump import Parts, Pump
 from tarnhelm.gateway.run.recovery import recover, refuse_unseen
 from tarnhelm.gateway.run.workspace import Workspace
 from tarnhelm.gateway.sources import SourceWalk
+from tarnhelm.gateway.stages.local_stage import LocalJudge, LocalStage, PoolPlan
 from tarnhelm.gateway.state import SqliteState
 
 KEY = b"k" * 32

@@ -29,13 +29,13 @@ from tarnhelm.common.ids import canonical_digest
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.common.sandbox import Dispatcher
 from tarnhelm.gateway.keys import GatewayKeys
-from tarnhelm.gateway.local_stage import LocalJudge, LocalStage, PoolPlan
 from tarnhelm.gateway.record import RunRecord
 from tarnhelm.gateway.run.plan import Plan, RunCounts
 from tarnhelm.gateway.run.pump import Parts, Pump
 from tarnhelm.gateway.run.recovery import recover, refuse_unseen
 from tarnhelm.gateway.run.workspace import Workspace
 from tarnhelm.gateway.sources import Source, SourceWalk
+from tarnhelm.gateway.stages.local_stage import LocalJudge, LocalStage, PoolPlan
 from tarnhelm.gateway.state import SqliteState
 from tarnhelm.linkage.core.projects import Project, ProjectSettings
 from tarnhelm.linkage.local import LocalLinkage

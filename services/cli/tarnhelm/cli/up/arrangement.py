@@ -27,7 +27,7 @@ from tarnhelm.gateway.doors.dicom_settings import DicomDoorSettings, DicomTitle
 from tarnhelm.gateway.doors.folder_settings import FolderDoorSettings
 from tarnhelm.gateway.doors.ingest_settings import IngestDoorSettings
 from tarnhelm.gateway.doors.stow_settings import StowDoorSettings, StowRoute
-from tarnhelm.gateway.remote_channel import RemoteSettings
+from tarnhelm.gateway.stages.remote_channel import RemoteSettings
 from tarnhelm.gateway.web.settings import AdminAddress, WebSettings
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from tarnhelm.gateway.doors.dicom_settings import DicomDoorSettings
 from tarnhelm.gateway.doors.folder_settings import FolderDoorSettings
 from tarnhelm.gateway.doors.ingest_settings import IngestDoorSettings
 from tarnhelm.gateway.doors.stow_settings import StowDoorSettings
-from tarnhelm.gateway.remote_channel import RemoteSettings
+from tarnhelm.gateway.stages.remote_channel import RemoteSettings
 from tarnhelm.gateway.stream.admission import OnUpdate
 from tarnhelm.gateway.stream.room import RoomSettings
 from tarnhelm.gateway.web.settings import WebSettings

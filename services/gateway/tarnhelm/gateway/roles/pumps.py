@@ -11,9 +11,9 @@ from tarnhelm.gateway.board import Condition, PartNote
 from tarnhelm.gateway.config.parts import public_key
 from tarnhelm.gateway.fsm import Lifecycle
 from tarnhelm.gateway.keys import ticket_key
-from tarnhelm.gateway.remote_judge import RemoteJudge
-from tarnhelm.gateway.remote_stage import RemoteStage
 from tarnhelm.gateway.roles.base import RoleContext, announcing
+from tarnhelm.gateway.stages.remote_judge import RemoteJudge
+from tarnhelm.gateway.stages.remote_stage import RemoteStage
 from tarnhelm.gateway.stream.meters import StreamMeters
 from tarnhelm.gateway.stream.publishing import Publisher
 from tarnhelm.gateway.stream.pump import Pump, PumpSettings
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
 
-    from tarnhelm.gateway.remote_channel import RemoteSettings
-    from tarnhelm.gateway.stage_calls import JudgeClient, StageClient
+    from tarnhelm.gateway.stages.remote_channel import RemoteSettings
+    from tarnhelm.gateway.stages.stage_calls import JudgeClient, StageClient
     from tarnhelm.gateway.stream.pump import Work
 
 __all__ = ["run_metadata", "run_witness"]

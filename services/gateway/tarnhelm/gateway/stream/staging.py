@@ -16,7 +16,7 @@ from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.common.stage import StageOutcome, Status
 from tarnhelm.gateway.fsm import Event, Lifecycle
 from tarnhelm.gateway.record import ObjectRecord, State
-from tarnhelm.gateway.stage_calls import StageCall
+from tarnhelm.gateway.stages.stage_calls import StageCall
 from tarnhelm.gateway.stream import road
 from tarnhelm.gateway.stream.assembling import collect
 from tarnhelm.gateway.stream.publishing import trace_in
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tarnhelm.gateway.blobs import BlobName, BlobReader, BlobStore, BlobWriter
     from tarnhelm.gateway.keys import GatewayKeys
     from tarnhelm.gateway.plans import ProjectPlan
-    from tarnhelm.gateway.stage_calls import StageClient
+    from tarnhelm.gateway.stages.stage_calls import StageClient
     from tarnhelm.gateway.state import StreamStore
     from tarnhelm.gateway.stream.road import Failpoint
 

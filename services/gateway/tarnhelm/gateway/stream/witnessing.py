@@ -13,7 +13,7 @@ from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.common.stage import Status
 from tarnhelm.gateway.fsm import Event, Lifecycle
 from tarnhelm.gateway.record import ObjectRecord, State
-from tarnhelm.gateway.stage_calls import JudgeCall
+from tarnhelm.gateway.stages.stage_calls import JudgeCall
 from tarnhelm.gateway.stream import road
 from tarnhelm.gateway.stream.publishing import trace_in
 from tarnhelm.gateway.stream.pump import Answer
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tarnhelm.common.events import EventLog
     from tarnhelm.gateway.blobs import BlobStore
     from tarnhelm.gateway.plans import ProjectPlan
-    from tarnhelm.gateway.stage_calls import JudgeClient
+    from tarnhelm.gateway.stages.stage_calls import JudgeClient
     from tarnhelm.gateway.state import StreamStore
     from tarnhelm.gateway.verdict import SignedVerdict
 

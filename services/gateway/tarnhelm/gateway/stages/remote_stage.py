@@ -1,0 +1,191 @@
+"""A stage behind gRPC, as the pumps see it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+from tarnhelm.v1 import stage_pb2, stage_pb2_grpc
+
+from tarnhelm.common.errors import STAGE_AWAY, STAGE_LOST, STAGE_REQUEST, ErrorCode
+from tarnhelm.common.stage import StageOutcome, Status
+from tarnhelm.common.stage_service.convert import MalformedError, facts_message, outcome_from, result_message
+from tarnhelm.gateway.stages.remote_channel import (
+    Feed,
+    RemoteSettings,
+    deadline_of,
+    failure_of,
+    metadata_of,
+    open_channel,
+)
+from tarnhelm.gateway.stages.stage_calls import (
+    JudgeCall,
+    JudgeClient,
+    Mask,
+    Sink,
+    Source,
+    StageCall,
+    StageClient,
+    SummingSink,
+    counts_as_attempt,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "JudgeCall",
+    "JudgeClient",
+    "Mask",
+    "RemoteSettings",
+    "RemoteStage",
+    "StageCall",
+    "StageClient",
+    "counts_as_attempt",
+]
+
+_MOST_CONFIG_BYTES: Final = 4 << 20
+_PART: Final = 0
+
+
+class RemoteStage:
+    """Implements :class:`~tarnhelm.gateway.stages.stage_calls.StageClient` over gRPC.
+
+    Parameters
+    ----------
+    name
+        The step: ``metadata``, ``finalise``, …
+    settings
+        Where its service is.
+
+    Raises
+    ------
+    OSError
+        A certificate file cannot be read.
+    """
+
+    def __init__(self, name: str, settings: RemoteSettings) -> None:
+        self._name = name
+        self._settings = settings
+        self._channel = open_channel(settings)
+        self._process = stage_pb2_grpc.StageServiceStub(self._channel).Process
+
+    @property
+    def name(self) -> str:
+        """The step."""
+        return self._name
+
+    def close(self) -> None:
+        """End the calls in hand and close the channel."""
+        self._channel.close()
+
+    def process(self, call: StageCall, source: Source, sink: Sink) -> StageOutcome:
+        """Work on one object; see :meth:`~tarnhelm.gateway.stages.stage_calls.StageClient.process`."""
+        if len(call.config) > _MOST_CONFIG_BYTES:
+            return _ended(STAGE_REQUEST)
+        feed = Feed(source)
+        answer = _Answer(sink)
+        stream: Any = None
+        try:
+            stream = self._process(
+                _requests(self._header(call), feed),
+                timeout=deadline_of(call.limits, call.size, self._settings),
+                metadata=metadata_of(call.trace),
+            )
+            for response in stream:
+                answer.take(response)
+        except grpc.RpcError as error:
+            feed.check()
+            if answer.outcome is None:
+                return _ended(failure_of(error, accepted=answer.accepted))
+        except MalformedError:
+            return _ended(STAGE_LOST)
+        except ValueError:  # the channel was closed
+            if stream is not None:
+                raise
+            return _ended(STAGE_AWAY)
+        finally:
+            if stream is not None:
+                stream.cancel()
+        feed.check()
+        return answer.checked(call, self._name)
+
+    def _header(self, call: StageCall) -> stage_pb2.JobHeader:
+        return stage_pb2.JobHeader(
+            object_id=call.object_id,
+            project=call.project,
+            ticket=call.ticket,
+            plan_digest=call.plan_digest,
+            config=call.config,
+            config_digest=hashlib.sha256(call.config).hexdigest(),
+            parts=[stage_pb2.JobPart(id=_PART, size=call.size, sha256=call.sha256)],
+            accept_unchecked_pixels=call.accept_unchecked_pixels,
+            dry_run=call.dry_run,
+            limits=stage_pb2.JobLimits(
+                max_object_bytes=call.limits.max_object_bytes, seconds=call.limits.deadline_seconds(call.size)
+            ),
+            facts=facts_message(call.facts) if call.facts is not None else None,
+            earlier=[result_message(name, outcome) for name, outcome in call.earlier],
+            stage=self._name,
+        )
+
+
+class _Answer:
+    """What came back so far; raises MalformedError where it does not follow the protocol."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._summing = sink if isinstance(sink, SummingSink) else None
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._stage = ""
+        self.accepted = False
+        self.outcome: StageOutcome | None = None
+
+    def take(self, response: stage_pb2.ProcessResponse) -> None:
+        """Take the next message."""
+        kind = response.WhichOneof("message")
+        if self.outcome is not None or (kind == "accepted") == self.accepted:
+            raise MalformedError
+        if kind == "accepted":
+            self.accepted = True
+        elif kind == "chunk":
+            data = response.chunk.data
+            if response.chunk.part != _PART:
+                raise MalformedError
+            if self._summing is None:
+                self._digest.update(data)
+            self._size += len(data)
+            self._sink(data)
+        elif kind == "result":
+            self.outcome = outcome_from(response.result)
+            self._stage = response.result.stage
+        else:
+            raise MalformedError
+
+    def checked(self, call: StageCall, name: str) -> StageOutcome:
+        """Return the outcome if it fits the call and the bytes that came."""
+        outcome = self.outcome
+        if outcome is None or self._stage != name or outcome.source_sha256 not in ("", call.sha256):
+            return _ended(STAGE_LOST)
+        if outcome.status is not Status.DONE or call.dry_run:
+            return outcome
+        digest = self._digest.hexdigest() if self._summing is None else self._summing.sha256
+        if outcome.output_sha256 != digest or outcome.output_bytes != self._size:
+            return _ended(STAGE_LOST)
+        return outcome
+
+
+def _requests(header: stage_pb2.JobHeader, feed: Feed) -> Iterator[stage_pb2.ProcessRequest]:
+    yield stage_pb2.ProcessRequest(header=header)
+    for data in feed:
+        request = stage_pb2.ProcessRequest()
+        request.chunk.part, request.chunk.data = _PART, data  # in place: a message put into another is copied
+        yield request
+
+
+def _ended(kind: ErrorCode) -> StageOutcome:
+    """Return the outcome of a call that gave none."""
+    status = Status.RETRY if kind in (STAGE_AWAY, STAGE_LOST) else Status.QUARANTINE
+    return StageOutcome(status, code=kind.code, message=kind.message)
