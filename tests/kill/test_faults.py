@@ -30,6 +30,8 @@ BREAKERS = {
     "archive": 'tarnhelm_gateway_destination_paused{destination="archive"}',
 }
 """What tells an operator that the other end of a link is away."""
+SHOWN = {"assign": "metadata", "metadata": "metadata", "witness": "witness"}
+"""Which stage the board shows as open then, and so the page and `tarnhelm watch`."""
 
 
 @pytest.fixture
@@ -98,6 +100,8 @@ def test_a_link_fails_in_the_middle_of_the_work(cluster, link, fault):
         more = cluster.sending(paths[8:], pause=0.4)
         if fault == "cut" and link in BREAKERS:
             cluster.await_metric(BREAKERS[link], 1.0)
+            if link in SHOWN:
+                await_true(lambda: "open" in cluster.conditions("stage", SHOWN[link]), 30)
         time.sleep(5.0)
     finally:
         cluster.links[link].heal()

@@ -268,8 +268,20 @@ class Plant:
         digests = [hashlib.sha256(content).hexdigest() for content in self.gateway.released().values()]
         assert Counter(digests) == Counter(wanted)
         assert set(self.archive.stored) == wanted  # at least once, and never other bytes
+        self.check_roads()
         documents = [line["document"]["sha256"] for line in self._manifest(len(wanted))]
         assert Counter(documents) == Counter(wanted)
+
+    def check_roads(self):
+        """Each object went each step once, in order; in between stands at most that a service lost it or is away."""
+        roads = {}
+        for object_id, step, code in self.gateway._ask(
+            "SELECT object_id, step, code FROM steps ORDER BY object_id, at"
+        ):
+            roads.setdefault(object_id, []).append((step, code))
+        for road in roads.values():
+            assert [step for step, code in road if not code] == ["admitted", "metadata", "witness", "released"], road
+            assert {code for _, code in road if code} <= {"STG-005", "STG-006"}, road
 
     def _manifest(self, count):
         deadline = time.monotonic() + 60
@@ -292,6 +304,19 @@ class Plant:
     def await_metric(self, text, value, seconds=60.0):
         """Wait until a metric has a value; returns the seconds."""
         return await_true(lambda: self.metric(text) == value, seconds, lambda: f"{text}\n{self.gateway.said()}")
+
+    def conditions(self, kind, name):
+        """What the processes that run a part say of it on the board."""
+        if not self.gateway.database:
+            from tarnhelm.gateway.board.sqlite import SqliteBoard
+
+            board = SqliteBoard(self.gateway.state / "board.sqlite")
+        else:
+            from tarnhelm.gateway.board.postgres import PostgresBoard
+
+            board = PostgresBoard(self.gateway.database)
+        with contextlib.closing(board):
+            return {note.condition.value for note in board.notes() if (note.kind, note.name) == (kind, name)}
 
     def suspects(self):
         """How often a service lost an object that it had taken on."""
