@@ -15,7 +15,9 @@ __all__ = ["keep_freed_memory", "settle_collector"]
 _TRIM_THRESHOLD: Final = -1
 _TOP_PAD: Final = -2
 _MMAP_THRESHOLD: Final = -3
+_ARENA_MAX: Final = -8
 _MIB: Final = 1 << 20
+_ARENAS: Final = 2
 _YOUNG_OBJECTS: Final = 20_000
 
 
@@ -27,6 +29,7 @@ def keep_freed_memory() -> None:
     mallopt(_MMAP_THRESHOLD, 8 * _MIB)
     mallopt(_TRIM_THRESHOLD, 128 * _MIB)
     mallopt(_TOP_PAD, 8 * _MIB)
+    mallopt(_ARENA_MAX, _ARENAS)  # each keeps its own; threads that come and go would leave many half empty
 
 
 def settle_collector() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
+from tarnhelm.gateway.blobs.s3_place import S3Place
 
 __all__ = ["S3Place", "code_of", "connect", "s3_errors"]
 
@@ -25,34 +25,6 @@ _OTHERS: Final = 0o007
 _FULL: Final = frozenset(
     {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "XAmzStorageFull", "EntityTooLarge", "507"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class S3Place:
-    """Where the blobs are, and who asks.
-
-    Attributes
-    ----------
-    endpoint
-        ``https://host[:port]``; always named, for Amazon's too, so that nothing but the settings chooses the host.
-    prefix
-        Of all keys in the bucket, without a slash at its end.
-    access_key_file, secret_key_file
-        One line each, in files that others may not read.
-    ca_file
-        Certificates that the server's is checked against; without it those of the system.
-    virtual_host
-        The bucket is a part of the host's name, as Amazon wants it.
-    """
-
-    endpoint: str
-    bucket: str
-    access_key_file: Path
-    secret_key_file: Path
-    prefix: str = ""
-    region: str = "us-east-1"
-    ca_file: Path | None = None
-    virtual_host: bool = False
 
 
 def connect(place: S3Place, *, connections: int = 16) -> Any:

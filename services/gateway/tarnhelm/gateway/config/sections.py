@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tarnhelm.gateway.admin.settings import AdminSettings
-from tarnhelm.gateway.blobs.s3_client import S3Place
+from tarnhelm.gateway.blobs.s3_place import S3Place
 from tarnhelm.gateway.broker.kafka.settings import KafkaSettings
 from tarnhelm.gateway.destinations.base import (
     DestinationRules,

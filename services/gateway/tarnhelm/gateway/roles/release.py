@@ -14,7 +14,6 @@ from tarnhelm.gateway.deliveries.metrics import DeliveryMetrics
 from tarnhelm.gateway.deliveries.release import ReleaseParts
 from tarnhelm.gateway.deliveries.role import ReleaseRole
 from tarnhelm.gateway.deliveries.settings import ReleaseSettings, Route
-from tarnhelm.gateway.destinations.dicom import DicomDestination
 from tarnhelm.gateway.destinations.folder import FolderDestination
 from tarnhelm.gateway.manifest.keys import ManifestKey
 from tarnhelm.gateway.roles.base import RoleContext, announcing, run_together, software_version
@@ -55,6 +54,8 @@ def make_destination(name: str, section: DestinationSection, context: RoleContex
     if section.folder is not None:
         return FolderDestination(name, section.folder)
     if section.dicom is not None:
+        from tarnhelm.gateway.destinations.dicom import DicomDestination  # noqa: PLC0415  # brings pynetdicom
+
         return DicomDestination(name, section.dicom)
     if section.stow is not None:
         from tarnhelm.gateway.destinations.stow import StowDestination  # noqa: PLC0415  # brings an HTTP client
