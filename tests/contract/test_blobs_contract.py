@@ -34,6 +34,11 @@ def whole(store, name, start=0, length=None):
         return b"".join(reader)
 
 
+def unsummed(store, name):
+    with store.open(name) as reader:
+        return b"".join(reader.unsummed())
+
+
 def code_of(call, *arguments):
     with pytest.raises(TarnhelmError) as caught:
         call(*arguments)
@@ -53,7 +58,7 @@ def test_what_was_put_comes_back_and_the_store_says_so(shelf, size):
     assert (done.info.size, done.info.sha256) == (size, hashlib.sha256(data).hexdigest())
     assert begin - 1 <= done.info.created <= time.time()
     assert store.stat(name) == done.info
-    assert whole(store, name) == data
+    assert whole(store, name) == unsummed(store, name) == data
     (listed,) = store.listing("raw", name.object_id[:7])
     assert (listed.name, listed.size) == (name, size)
     assert begin - 5 <= listed.modified <= time.time() + 5
@@ -68,6 +73,14 @@ def test_the_first_put_wins_and_the_second_is_told_so(shelf):
     assert second.info == first.info
     assert whole(store, name) == b"first"
     assert shelf.unfinished() == 0
+
+
+def test_a_writer_tells_the_digest_of_what_it_got_so_far(shelf):
+    with shelf.open().begin(fresh_name()) as writer:
+        assert writer.sha256 == hashlib.sha256().hexdigest()
+        writer.write(b"one")
+        writer.write(b"two")
+        assert writer.sha256 == hashlib.sha256(b"onetwo").hexdigest()
 
 
 def test_pieces_of_any_length_make_the_same_blob(shelf):
@@ -185,9 +198,10 @@ def test_a_listing_is_complete_and_in_order(shelf):
 
 def refused(store, name, data):
     """Reading fails, whole and in every range that holds a changed byte; no piece of other bytes comes out."""
-    with pytest.raises(TarnhelmError) as caught:
-        whole(store, name)
-    assert caught.value.kind in (errors.BLOB_DAMAGED, errors.BLOB_MISSING, errors.BLOB_KEY_MISSING)
+    for read in (whole, unsummed):
+        with pytest.raises(TarnhelmError) as caught:
+            read(store, name)
+        assert caught.value.kind in (errors.BLOB_DAMAGED, errors.BLOB_MISSING, errors.BLOB_KEY_MISSING)
     for start in range(0, len(data), SEGMENT_BYTES):
         try:
             found = whole(store, name, start, 1000)

@@ -242,6 +242,30 @@ def test_a_configuration_that_cannot_be_used_quarantines(world, config):
         assert (outcome.status, outcome.code) == (Status.QUARANTINE, "STG-010")
 
 
+class Summing(bytearray):
+    """A sink that computes the digest of what it gets, of a little more where it is broken."""
+
+    def __init__(self, more: bytes = b"") -> None:
+        super().__init__()
+        self.more = more
+
+    def __call__(self, data: bytes) -> None:
+        self.extend(data)
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(bytes(self) + self.more).hexdigest()
+
+
+def test_a_result_is_compared_with_the_digest_of_a_sink_that_has_it(world, config):
+    sent, sink = Sent(CT), Summing()
+    outcome = world.client.process(sent.call(TICKET, config), sent.source, sink)
+    assert (outcome.status, outcome.output_sha256) == (Status.DONE, hashlib.sha256(sink).hexdigest())
+    if isinstance(world.client, RemoteStage):
+        lost = world.client.process(sent.call(TICKET, config), sent.source, Summing(b"more"))
+        assert (lost.status, lost.code) == (Status.RETRY, "STG-006")
+
+
 class _GoneError(Exception):
     pass
 
