@@ -58,13 +58,13 @@ def cluster(tmp_path_factory, toxiproxy, own_postgres):
 
 
 def one_after_the_other(plant, faults, *, objects, pause, seconds):
-    """Put each fault on its link for a while, and heal it, while objects come in."""
+    """Bring each fault about for a while, and mend it, while objects come in."""
     paths, made = plant.objects(objects)
     sending = plant.sending(paths, pause=pause)
-    for link, fault in faults:
-        getattr(plant.links[link], fault)()
+    for bring_about, mend in faults:
+        bring_about()
         time.sleep(seconds)
-        plant.links[link].heal()
+        mend()
         time.sleep(0.2)
     healed = time.monotonic()
     sending.join()
@@ -72,20 +72,41 @@ def one_after_the_other(plant, faults, *, objects, pause, seconds):
     return time.monotonic() - healed
 
 
+def on_links(plant, faults):
+    return [(getattr(plant.links[link], fault), plant.links[link].heal) for link, fault in faults]
+
+
 def say(**figures):
     sys.stderr.write(json.dumps(figures) + "\n")
 
 
 def test_each_link_of_one_machine_fails_once(plant):
-    faults = list(zip(NEAR, ("cut", "hush", "slow", "cut", "hush", "cut"), strict=True))
+    faults = on_links(plant, zip(NEAR, ("cut", "hush", "slow", "cut", "hush", "cut"), strict=True))
     recovered = one_after_the_other(plant, faults, objects=24, pause=0.8, seconds=0.8)
     say(links=len(faults), recovered_seconds=round(recovered, 1), suspects=plant.suspects())
 
 
-def test_each_link_to_a_server_fails_once(cluster):
-    faults = list(zip(FAR, ("cut", "hush", "cut"), strict=True))
-    recovered = one_after_the_other(cluster, faults, objects=16, pause=0.8, seconds=1.5)
-    say(links=len(faults), recovered_seconds=round(recovered, 1), suspects=cluster.suspects())
+def test_each_link_to_a_server_fails_once_and_each_server_is_gone_once(cluster):
+    faults = on_links(cluster, zip(FAR, ("cut", "hush", "cut"), strict=True))
+    faults += cluster.outages().values()
+    recovered = one_after_the_other(cluster, faults, objects=24, pause=1.0, seconds=1.5)
+    say(faults=len(faults), recovered_seconds=round(recovered, 1), suspects=cluster.suspects())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", FAR)
+def test_a_server_is_gone_for_a_minute(cluster, server):
+    stop, start = cluster.outages()[server]
+    paths, made = cluster.objects(8)
+    sending = cluster.sending(paths, pause=0.3)
+    await_true(lambda: sending.senders.accepted, 60)
+    stop()
+    time.sleep(60.0)
+    start()
+    back = time.monotonic()
+    sending.join()
+    cluster.check(made)
+    say(gone=server, recovered_seconds=round(time.monotonic() - back, 1))
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Something that the gateway needs is away for a while: nothing is lost, nobody is quarantined for it, then all goes on.
 
-A sealed vault, servers that stop, a pump that stands still, a disk without room. The long forms are ``make fault-test``.
+A sealed vault, a pump that stands still, a disk without room. The long forms are ``make fault-test``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from tests.kill.test_faults import say
 from tests.support.assign_server import ServerPlace
 from tests.support.faults import Plant, await_true
 from tests.support.gateway import GatewayUnderTest
-from tests.support.kafka import NO_PROCESS, launcher
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -71,32 +70,6 @@ def test_objects_wait_for_a_sealed_vault(tmp_path, own_bao, own_postgres):
             Senders(again).run([Errand(path, "stow") for path in paths])
             assert again.await_end(12, 120) == {"released": 12}
         assert {hashlib.sha256(content).hexdigest() for content in again.released().values()} == released
-
-
-# --- servers -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seconds", [3.0, pytest.param(60.0, marks=pytest.mark.slow)])
-def test_broker_blobs_and_state_are_gone_one_after_the_other(tmp_path, own_s3_server, own_postgres, seconds):
-    if launcher() is None:
-        pytest.skip(NO_PROCESS)
-    with running(Plant(tmp_path, servers=(own_s3_server, own_postgres))) as plant:
-        outages = {
-            "kafka": (plant.kafka.kill, plant.kafka.start),
-            "s3": (own_s3_server.kill, own_s3_server.start),
-            "postgres": (own_postgres.stop, own_postgres.start),
-        }
-        for name, (stop, start) in outages.items():
-            paths, made = plant.objects(8)
-            sending = plant.sending(paths, pause=0.3)
-            await_true(lambda sending=sending: sending.senders.accepted, 60)
-            stop()
-            time.sleep(seconds)
-            start()
-            back = time.monotonic()
-            sending.join()
-            plant.check(made)
-            say(gone=name, seconds=seconds, recovered_seconds=round(time.monotonic() - back, 1))
 
 
 # --- a pump that stands still ------------------------------------------------------------------------------

@@ -289,6 +289,15 @@ class Plant:
             time.sleep(0.2)  # the files follow the state
         return self.gateway.manifest()
 
+    def outages(self):
+        """Server → what stops it and what starts it on its data again."""
+        s3, postgres = self.servers
+        return {
+            "kafka": (self.kafka.kill, self.kafka.start),
+            "s3": (s3.kill, s3.start),
+            "postgres": (postgres.stop, postgres.start),
+        }
+
     # --- looking ---------------------------------------------------------------------------------------
 
     def metric(self, text):
