@@ -170,13 +170,23 @@ def _dictionary_columns(vr: str, _: str, name: str, __: str, keyword: str) -> li
     return [vr, keyword] if name == words or not keyword else [vr, keyword, name]
 
 
+#: Of PS3.6 Table A-1, newer than the edition that pydicom knows; some libraries add them to pydicom's table at run time.
+NEWER_UIDS: Final = {
+    "1.2.840.10008.1.2.4.110": "Transfer Syntax",  # JPEG XL Lossless
+    "1.2.840.10008.1.2.4.111": "Transfer Syntax",  # JPEG XL JPEG Recompression
+    "1.2.840.10008.1.2.4.112": "Transfer Syntax",  # JPEG XL
+    "1.2.840.10008.1.2.8.1": "Transfer Syntax",  # Deflated Image Frame Compression
+}
+
+
 def uids_table() -> str:
     """PS3.6 Tables A-1, A-2, A-4 and PS3.16 Table 8-1: UIDs that mean the same in every hospital."""
     from pydicom import __dicom_version__ as edition  # noqa: PLC0415
     from pydicom._uid_dict import UID_dictionary  # noqa: PLC0415
 
     source = f"DICOM PS3.6 {edition} in pydicom {version('pydicom')} (MIT); coding schemes of PS3.16 Table 8-1"
-    rows = [[uid, entry[1]] for uid, entry in UID_dictionary.items()]
+    known = {uid: entry[1] for uid, entry in UID_dictionary.items()} | NEWER_UIDS
+    rows = [[uid, kind] for uid, kind in known.items()]
     rows += [[uid, f"Coding Scheme {name}"] for uid, name in CODING_SCHEME_UIDS.items()]
     return rows_text({"source": source, "edition": edition}, sorted(rows))
 

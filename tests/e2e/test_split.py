@@ -47,8 +47,8 @@ LET_IN = {
 
 
 @pytest.fixture
-def deployment(tmp_path, kafka, postgres, s3_server, bao):
-    made = Deployment(tmp_path / "deployment", kafka, postgres, s3_server, bao)
+def deployment(tmp_path, own_kafka, postgres, s3_server, bao):
+    made = Deployment(tmp_path / "deployment", own_kafka, postgres, s3_server, bao)
     try:
         yield made.start()
     finally:

@@ -148,6 +148,9 @@ class Reassembly:
                 raise TarnhelmError(errors.PAYLOAD_DIFFERS)
         if new:
             put(self._blobs, _chunk_name(transfer.name, chunk.index), [chunk.sha256, chunk.data])
+            if self._has_ended(transfer.name):  # another replica was through in between, and has deleted its chunks
+                self._leave_nothing(transfer, chunk.index)
+                return Progress.ENDED
             with self._lock:
                 known.seen[chunk.index] = len(chunk.data)
                 self._pending += len(chunk.data)
@@ -237,6 +240,13 @@ class Reassembly:
                 self._blobs.delete(marker.name)
                 with self._lock:
                     self._open.pop(marker.name.object_id, None)
+
+    def _leave_nothing(self, transfer: Transfer, index: int) -> None:
+        """Take back what came once more: whoever ends an object leaves its marker first and deletes after."""
+        with self._lock:
+            self._open.setdefault(transfer.name, _Open()).ended = True
+        self._blobs.delete(_chunk_name(transfer.name, index))
+        self._blobs.delete(BlobName(AREA, transfer.name, _HEAD))
 
     def _has_ended(self, name: str) -> bool:
         return self._blobs.stat(BlobName(ENDED_AREA, name)) is not None
