@@ -6,6 +6,7 @@ Any number of processes may run; each may be killed at any moment.
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common import events
@@ -28,6 +29,8 @@ TOPIC: Final = topic_of(RELEASE)
 GROUP: Final = GROUPS[RELEASE]
 _DEAD_LETTERS: Final = "dead-letter"
 _POLL_SECONDS: Final = 0.5
+_COMMIT_SECONDS: Final = 0.2
+_GATHER_SECONDS: Final = 0.02
 _TROUBLE_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 5.0
 
@@ -50,6 +53,7 @@ class ReleaseRole:
         self._parts = parts
         self._broker = broker
         self._desk = ReleaseDesk(settings, parts)
+        self._next_commit = 0.0
         self._wake = [threading.Event() for _ in parts.routes]
         self._workers = [
             DestinationWorker(route, self._desk, wake, parts.chance)
@@ -136,12 +140,17 @@ class ReleaseRole:
             self._desk.plan(self._objects_of(messages))
         for message in messages:
             consumer.done(message)
-        consumer.commit()  # without messages too: a rebalance may have kept the last one from being taken
-        self._parts.reached("committed")
+        now = time.monotonic()
+        if now >= self._next_commit:
+            self._next_commit = now + _COMMIT_SECONDS
+            consumer.commit()  # without messages too: a rebalance may have kept the last one from being taken
+            self._parts.reached("committed")
         if not messages:
             return
         for wake in self._wake:
             wake.set()
+        if len(messages) < self._settings.batch:
+            time.sleep(_GATHER_SECONDS)  # what is verified together is planned in one transaction
 
     def _objects_of(self, messages: Sequence[Message]) -> list[str]:
         found = []

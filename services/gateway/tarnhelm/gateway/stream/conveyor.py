@@ -95,6 +95,7 @@ class Conveyor:
         self._in_hand = 0
         self._paused = False
         self._next_commit = 0.0
+        self._next_sign = 0.0
 
     @property
     def in_hand(self) -> int:
@@ -153,14 +154,16 @@ class Conveyor:
         settings = self._settings
         self._collect(consumer)
         self._again(consumer)
-        room = settings.workers * 2 - self._in_hand
-        if self._breaker.open:
-            room = 0
-        if room > 0:
-            self._take(consumer, room, settings.commit_seconds)
+        # Each worker may have one waiting behind its own. Not before so many places are free that a poll brings several:
+        # one message at a time costs more than the work on it.
+        if self._in_hand <= settings.workers and not self._breaker.open:
+            self._take(consumer, settings.workers * 2 - self._in_hand, settings.commit_seconds)
             return
-        self._pause(consumer)
-        consumer.poll(max_records=1, max_bytes=1, timeout_seconds=0.0)  # stays a member; paused, so nothing comes
+        now = self._monotonic()
+        if now >= self._next_sign:
+            self._next_sign = now + settings.heartbeat_seconds / 2
+            self._pause(consumer)
+            consumer.poll(max_records=1, max_bytes=1, timeout_seconds=0.0)  # stays a member; paused, so nothing comes
         self._free.wait(0.05 if not self._breaker.open else min(0.2, settings.heartbeat_seconds))
         self._free.clear()
 
