@@ -20,12 +20,19 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.bench.ct_files import SIZES, make_files
 from tests.support.assign_server import AssignServer, Gateway, LocalPlace, start_server
-from tests.support.stage_servers import PLAN, default_config, signing_key, start_metadata, start_witness
+from tests.support.stage_servers import (
+    PLAN,
+    default_config,
+    remote_settings,
+    signing_key,
+    start_metadata,
+    start_witness,
+)
 
 from tarnhelm.common.serve.heap import keep_freed_memory
 from tarnhelm.common.stage import StageJob, Status
 from tarnhelm.gateway.stages.remote_judge import RemoteJudge
-from tarnhelm.gateway.stages.remote_stage import JudgeCall, RemoteSettings, RemoteStage, StageCall
+from tarnhelm.gateway.stages.remote_stage import JudgeCall, RemoteStage, StageCall
 from tarnhelm.metadata.core.plan import MetadataConfig
 from tarnhelm.metadata.core.stage import MetadataCore
 
@@ -119,11 +126,11 @@ def _bare(paths: Sequence[Path], rig: Rig, folder: Path) -> float:
     return spent
 
 
-def _through(paths: Sequence[Path], rig: Rig, folder: Path, threads: int) -> tuple[Meter, Meter]:
+def _through(paths: Sequence[Path], rig: Rig, folder: Path, threads: int, form: str) -> tuple[Meter, Meter]:
     config, plan = default_config()
     policy = json.dumps(dict(plan.policy)).encode()
-    stage = RemoteStage("metadata", RemoteSettings(rig.metadata.target))
-    judge = RemoteJudge(RemoteSettings(rig.witness.target))
+    stage = RemoteStage("metadata", remote_settings(form, rig.metadata.target))
+    judge = RemoteJudge(remote_settings(form, rig.witness.target))
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     results: dict[int, tuple[str, int]] = {}
 
@@ -166,6 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--size", choices=list(SIZES), default="513 KB")
+    parser.add_argument("--streamed", action="store_true", help="send objects in pieces, however small they are")
     given = parser.parse_args(arguments)
     keep_freed_memory()
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -177,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rig = _rig(folder, given.workers)
         try:
             bare = _bare(paths, rig, folder)
-            meters = _through(paths, rig, folder, given.threads)
+            meters = _through(paths, rig, folder, given.threads, "streamed" if given.streamed else "whole")
         finally:
             rig.stop()
     lines = [f"bare core: {bare / len(paths) * 1e3:.2f} ms"]

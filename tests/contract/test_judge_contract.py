@@ -1,4 +1,4 @@
-"""What every witness owes a pump, wherever it runs: in workers of this machine, or behind gRPC."""
+"""What every witness owes a pump, wherever it runs: in workers of this machine, or behind gRPC, whole or in pieces."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tests.support.stage_servers import Sent, chest_slice, signing_key, start_witness
+from tests.support.stage_servers import Sent, chest_slice, remote_settings, signing_key, start_witness
 
 from tarnhelm.common.limits import DEFAULT_LIMITS
 from tarnhelm.common.stage import StageJob
 from tarnhelm.common.stage_service.scratch import Scratch
 from tarnhelm.gateway.stages.local_stage import LocalJudge, PoolPlan
 from tarnhelm.gateway.stages.remote_judge import RemoteJudge
-from tarnhelm.gateway.stages.remote_stage import JudgeCall, Mask, RemoteSettings
+from tarnhelm.gateway.stages.remote_stage import JudgeCall, Mask
 from tarnhelm.gateway.stages.spooled_stage import SpooledJudge
 from tarnhelm.linkage.local import LocalLinkage
 from tarnhelm.metadata.core.plan import MetadataConfig, compile_plan
@@ -78,7 +78,7 @@ class World:
         return self.check(message, bytes.fromhex(verdict.signature))
 
 
-@pytest.fixture(scope="module", params=["local", "remote"])
+@pytest.fixture(scope="module", params=["local", "remote", "streamed"])
 def world(request, tmp_path_factory, case) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("witness")
     key = signing_key(folder / "key")
@@ -92,7 +92,7 @@ def world(request, tmp_path_factory, case) -> Iterator[World]:
         made.client.close()
         return
     server = start_witness(folder / "key", "--scratch", folder)
-    made = World(RemoteJudge(RemoteSettings(server.target)), check)
+    made = World(RemoteJudge(remote_settings(request.param, server.target)), check)
     yield made
     made.client.close()
     assert server.stop() == 0
@@ -147,8 +147,9 @@ def test_masks_travel(world, case):
     assert verdict.clean
 
 
-def test_a_witness_that_is_not_there_is_away(case):
-    judge = RemoteJudge(RemoteSettings("127.0.0.1:1"))
+@pytest.mark.parametrize("form", ["remote", "streamed"])
+def test_a_witness_that_is_not_there_is_away(case, form):
+    judge = RemoteJudge(remote_settings(form, "127.0.0.1:1"))
     verdict = judge.judge(case.call(), Sent(case.source).source, Sent(case.result).source)
     judge.close()
     assert (verdict.clean, verdict.code, verdict.signature) == (False, "STG-005", "")

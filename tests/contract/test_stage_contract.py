@@ -1,4 +1,4 @@
-"""What every stage owes a pump, wherever it runs: in workers of this machine, or behind gRPC."""
+"""What every stage owes a pump, wherever it runs: in workers of this machine, or behind gRPC, whole or in pieces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from tests.support import stage_cores
 from tests.support.stage_hosting import Assigning, Hosted
-from tests.support.stage_servers import PLAN, Sent, chest_slice, default_config
+from tests.support.stage_servers import PLAN, Sent, chest_slice, default_config, remote_settings
 from tests.support.vault_sessions import until
 
 from tarnhelm.common.errors import ASSIGNER_AWAY, TarnhelmError
@@ -24,7 +24,7 @@ from tarnhelm.common.stage_service.server import Settings
 from tarnhelm.common.stage_service.service import WorkerPlan
 from tarnhelm.gateway.stages.local_stage import LocalStage, PoolPlan
 from tarnhelm.gateway.stages.path_stage import PathStage, Standing
-from tarnhelm.gateway.stages.remote_stage import RemoteSettings, RemoteStage, counts_as_attempt
+from tarnhelm.gateway.stages.remote_stage import RemoteStage, counts_as_attempt
 from tarnhelm.gateway.stages.spooled_stage import SpooledStage
 from tarnhelm.linkage.local import LocalLinkage
 from tarnhelm.metadata.worker import STAGES
@@ -91,7 +91,7 @@ class Worlds:
         hosted = Hosted(Settings("test", plan, self.folder), Assigning(self.assigners.assign))
         until(hosted.service.serving, "the workers do not start")
         self._ends.append(hosted.stop)
-        remote = RemoteStage("metadata", RemoteSettings(hosted.target))
+        remote = RemoteStage("metadata", remote_settings(self.kind, hosted.target))
         standing = Standing("project", self.config, lambda _object: TICKET)
         stage = PathStage(remote, standing)
         self._ends.append(stage.close)
@@ -114,7 +114,7 @@ def assigners(tmp_path_factory) -> Iterator[Assigners]:
     made.close()
 
 
-@pytest.fixture(scope="module", params=["local", "remote"])
+@pytest.fixture(scope="module", params=["local", "remote", "streamed"])
 def worlds(request, tmp_path_factory, assigners, config) -> Iterator[Worlds]:
     made = Worlds(request.param, tmp_path_factory.mktemp("scratch"), assigners, config)
     yield made
@@ -161,14 +161,14 @@ def test_files_and_bytes_give_the_same_result(world, config, tmp_path):
 
 def test_every_way_to_run_it_gives_the_same_bytes_and_outcome(tmp_path, assigners, config):
     found = []
-    for kind in ("local", "remote"):
+    for kind in ("local", "remote", "streamed"):
         worlds = Worlds(kind, tmp_path / kind, assigners, config)
         try:
             outcome, back = process(worlds.open(), config, CT)
         finally:
             worlds.close()
         found.append((back, outcome.facts, dict(outcome.actions), dict(outcome.findings), outcome.methods))
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
 
 
 def test_litter_is_skipped(world, config, tmp_path):

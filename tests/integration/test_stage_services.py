@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -21,7 +22,15 @@ import pytest
 from pydicom.data import get_testdata_file
 from tests.bench.ct_files import make_files
 from tests.support.assign_server import AssignServer, LocalPlace
-from tests.support.stage_servers import Sent, chest_slice, default_config, signing_key, start_metadata, start_witness
+from tests.support.stage_servers import (
+    Sent,
+    chest_slice,
+    default_config,
+    remote_settings,
+    signing_key,
+    start_metadata,
+    start_witness,
+)
 from tests.support.vault_sessions import until
 
 from tarnhelm.common.stage import StageOutcome, Status
@@ -107,13 +116,19 @@ class House:
     ticket: Callable[[], bytes]
 
 
+@pytest.fixture(params=["whole", "streamed"])
+def form(request) -> str:
+    """How objects travel."""
+    return str(request.param)
+
+
 @pytest.fixture
-def house(tmp_path: Path, gateway, launch) -> Iterator[House]:
+def house(tmp_path: Path, gateway, launch, form: str) -> Iterator[House]:
     place = LocalPlace(tmp_path)
     project = place.create("lung").id
     assign = launch(place)
     metadata = start_metadata(assign.target, "--scratch", tmp_path)
-    stage = RemoteStage("metadata", RemoteSettings(metadata.target))
+    stage = RemoteStage("metadata", remote_settings(form, metadata.target))
     made = House(project, assign, metadata, stage, lambda: gateway.ticket(project, object_id="object-1"))
     yield made
     stage.close()
@@ -224,3 +239,41 @@ def _signed(key, verdict) -> bool:
 
     message = signed_bytes(verdict.object_id, verdict.policy_digest, verdict.output_sha256, verdict.clean)
     return SealCheck(key.public_key())(message, bytes.fromhex(verdict.signature))
+
+
+def test_a_witness_that_is_killed_loses_what_it_had_and_says_before_what_it_does_not_take(
+    tmp_path: Path, form: str
+) -> None:
+    signing_key(tmp_path / "witness.key")
+    witness = start_witness(tmp_path / "witness.key", "--scratch", tmp_path, "--max-objects", 1)
+    judge = RemoteJudge(remote_settings(form, witness.target))
+    _, plan = default_config()
+    source, digest = chest_slice(), "0" * 64
+    policy = json.dumps(dict(plan.policy)).encode()
+    call = JudgeCall("object-1", policy, plan.policy["digest"], len(source), len(source), digest)
+    assert judge.judge(call, Sent(source).source, Sent(source).source).code == "WIT-008"  # a worker is there
+    workers = below(witness.process.pid)
+    try:
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(judge.judge, call, Sent(source).source, Sent(source).source)
+            until(lambda: len(list(tmp_path.glob("tarnhelm-witness-*/[0-9a-f]"))) == 2, "nothing arrives")
+            refused = judge.judge(call, Sent(source).source, Sent(source).source)
+            witness.stop(kill=True)
+            lost = first.result(60)
+    finally:
+        judge.close()
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if witness.process.poll() is None:
+            witness.stop(kill=True)
+    assert (refused.clean, refused.code, refused.signature) == (False, "STG-005", "")
+    assert (lost.clean, lost.code, lost.signature) == (False, "STG-006", "")
+
+
+def below(pid: int) -> list[int]:
+    """All processes that a process has started."""
+    children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    return children + [found for child in children for found in below(child)]

@@ -15,7 +15,7 @@ from tarnhelm.metadata.core.rewriting.target import write_new
 from tarnhelm.metadata.worker import ConfiguredCores
 
 DIE, HANG, EAT, FAULT = b"TRAP die", b"TRAP hang", b"TRAP eat", b"TRAP fault"
-COPY, ASK, TWICE = b"TRAP copy", b"TRAP ask", b"TRAP twice"
+COPY, ASK, TWICE, GROW = b"TRAP copy", b"TRAP ask", b"TRAP twice", b"TRAP grow"
 FACTORY = "tests.support.stage_cores:make_core"
 
 
@@ -34,6 +34,8 @@ class Trapped(ConfiguredCores):
             raise ValueError("JANE DOE")
         if data.startswith(COPY):
             return _copied(job, data)
+        if data.startswith(GROW):
+            return _copied(job, data + bytes(int(data.removeprefix(GROW))))
         if data.startswith((ASK, TWICE)):
             reply = yield AssignRequest("patient", "", "1.2", "", ())
             if data.startswith(TWICE):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
+
+from tarnhelm.v1 import stage_pb2
+from tests.support.stage_servers import PLAN
 
 from tarnhelm.common import serve
 from tarnhelm.common.events import EventLog
@@ -15,6 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tarnhelm.common.assign import AssignReply, AssignRequest
+
+
+CONFIG = b"{}"
+
+
+def header(data: bytes, **changes: Any) -> stage_pb2.ProcessRequest:
+    """Return the first message of a call for an object."""
+    fields = {
+        "object_id": "object-1", "project": "project", "plan_digest": PLAN, "config": CONFIG,
+        "config_digest": hashlib.sha256(CONFIG).hexdigest(), "stage": "metadata",
+        "parts": [stage_pb2.JobPart(size=len(data), sha256=hashlib.sha256(data).hexdigest())],
+    }  # fmt: skip
+    return stage_pb2.ProcessRequest(header=stage_pb2.JobHeader(**fields | changes))
 
 
 class Assigning:

@@ -15,7 +15,7 @@ from pydicom.data import get_testdata_file
 from tests.support.assign_server import AssignServer
 from tests.support.vault_sessions import until
 
-from tarnhelm.gateway.stages.remote_stage import StageCall
+from tarnhelm.gateway.stages.remote_stage import RemoteSettings, StageCall
 from tarnhelm.metadata.core.config_json import config_json
 from tarnhelm.metadata.core.plan import MetadataConfig, compile_plan
 
@@ -44,6 +44,12 @@ def start_witness(key_file: Path, *arguments: object) -> AssignServer:
 
 
 _COMMON = ("--listen", "127.0.0.1:0", "--drain-seconds", "0", "--metrics-listen", "0", "--workers", "1")
+
+
+def remote_settings(form: str, target: str, **settings: Any) -> RemoteSettings:
+    """Settings of a client; with the form ``streamed`` every object goes in pieces, however small."""
+    whole = {"whole_bytes": -1} if form == "streamed" else {}
+    return RemoteSettings(target, **settings | whole)
 
 
 def signing_key(path: Path) -> Ed25519PrivateKey:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,8 +15,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tarnhelm.v1 import stage_pb2, stage_pb2_grpc
 from tests.support import stage_cores
 from tests.support.certificates import Authority
-from tests.support.stage_hosting import Assigning, Hosted
-from tests.support.stage_servers import PLAN, Sent
+from tests.support.stage_hosting import CONFIG, Assigning, Hosted, header
+from tests.support.stage_servers import Sent, remote_settings
 from tests.support.vault_sessions import until
 
 from tarnhelm.common.assign import AssignReply
@@ -24,13 +24,12 @@ from tarnhelm.common.limits import Limits
 from tarnhelm.common.stage import Status
 from tarnhelm.common.stage_service.server import NAME, Settings
 from tarnhelm.common.stage_service.service import Bounds, WorkerPlan
-from tarnhelm.gateway.stages.remote_stage import RemoteSettings, RemoteStage, counts_as_attempt
+from tarnhelm.gateway.stages.remote_stage import RemoteStage, counts_as_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-CONFIG = b"{}"
 LARGE = stage_cores.COPY + bytes(range(256)) * 80_000
 
 
@@ -57,12 +56,18 @@ def host(tmp_path: Path) -> Iterator[Callable[..., Hosted]]:
             one.stop()
 
 
+@pytest.fixture(params=["whole", "streamed"])
+def form(request) -> str:
+    """How small objects travel; large ones go in pieces in either form."""
+    return request.param
+
+
 @pytest.fixture
-def client() -> Iterator[Callable[..., RemoteStage]]:
+def client(form) -> Iterator[Callable[..., RemoteStage]]:
     with contextlib.ExitStack() as ends:
 
         def open_client(target: str, **settings: Any) -> RemoteStage:
-            made = RemoteStage("metadata", RemoteSettings(target, **settings))
+            made = RemoteStage("metadata", remote_settings(form, target, **settings))
             ends.callback(made.close)
             return made
 
@@ -73,15 +78,6 @@ def process(stage: RemoteStage, data: bytes, **changes: Any) -> tuple[Any, bytes
     sent = Sent(data)
     outcome = stage.process(sent.call(b"ticket", CONFIG, **changes), sent.source, sent.back.extend)
     return outcome, bytes(sent.back)
-
-
-def header(data: bytes, **changes: Any) -> stage_pb2.ProcessRequest:
-    fields = {
-        "object_id": "object-1", "project": "project", "plan_digest": PLAN, "config": CONFIG,
-        "config_digest": hashlib.sha256(CONFIG).hexdigest(), "stage": "metadata",
-        "parts": [stage_pb2.JobPart(size=len(data), sha256=hashlib.sha256(data).hexdigest())],
-    }  # fmt: skip
-    return stage_pb2.ProcessRequest(header=stage_pb2.JobHeader(**fields | changes))
 
 
 def chunk(data: bytes, part: int = 0) -> stage_pb2.ProcessRequest:
@@ -115,7 +111,7 @@ def test_large_objects_come_and_go_in_pieces(host, client):
     assert back == LARGE
 
 
-@pytest.mark.parametrize("size", [0, 1, 1 << 20, (3 << 20) - 9, 3 << 20, 4 << 20, (7 << 20) + 1])
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, (3 << 20) - 9, 3 << 20, (4 << 20) - 9, 4 << 20, (7 << 20) + 1])
 def test_objects_of_every_size_come_back_whole(host, client, size):
     data = stage_cores.COPY + LARGE[:size]
     outcome, back = process(client(host().target), data)
@@ -140,10 +136,10 @@ def test_a_caller_that_gives_up_in_the_middle_of_a_large_object_leaves_nothing(h
     assert process(stage, GOOD)[0].status is Status.DONE
 
 
-def test_closing_a_client_ends_its_calls(host):
+def test_closing_a_client_ends_its_calls(host, form):
     assign = assigning()
     assign.holding = True
-    stage = RemoteStage("metadata", RemoteSettings(host(assign).target))
+    stage = RemoteStage("metadata", remote_settings(form, host(assign).target))
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(process, stage, stage_cores.ASK)
         until(lambda: assign.held, "nobody asks")
@@ -166,7 +162,7 @@ GOOD = stage_cores.COPY
         [header(GOOD, stage="ocr")],
         [header(GOOD, stage="")],
         [header(GOOD, config_digest="0" * 64)],
-        [header(GOOD, config=b"\xff", config_digest=hashlib.sha256(b"\xff").hexdigest())],
+        [header(GOOD, config=b"\xff", config_digest=sha256(b"\xff").hexdigest())],
         [header(GOOD, parts=[])],
         [header(GOOD, parts=[stage_pb2.JobPart(size=9, sha256="zz")])],
         [header(GOOD, facts={"study_uid": "DOE^JANE"})],
@@ -246,15 +242,22 @@ def test_questions_of_many_objects_wait_together(host, client):
         assert {call.result()[0].status for call in calls} == {Status.DONE}
 
 
-def test_a_caller_that_goes_frees_everything_and_nothing_more_is_asked_for_it(host, tmp_path):
+def test_a_caller_that_goes_frees_everything_and_nothing_more_is_asked_for_it(host, form):
     assign = assigning()
     assign.holding = True
     hosted = host(assign)
     with grpc.insecure_channel(hosted.target) as channel:
         stub = stage_pb2_grpc.StageServiceStub(channel)
-        busy = stub.Process(iter([header(stage_cores.ASK, ticket=b"ticket"), chunk(stage_cores.ASK)]))
+
+        def begin() -> Any:
+            asked = header(stage_cores.ASK, ticket=b"ticket")
+            if form == "streamed":
+                return stub.Process(iter([asked, chunk(stage_cores.ASK)]))
+            return stub.ProcessWhole.future(stage_pb2.ProcessWholeRequest(header=asked.header, data=stage_cores.ASK))
+
+        busy = begin()
         until(lambda: assign.held, "nobody asks")
-        queued = stub.Process(iter([header(stage_cores.ASK, ticket=b"ticket"), chunk(stage_cores.ASK)]))
+        queued = begin()
         until(lambda: hosted.service.objects == 2, "the second call does not come in")
         queued.cancel()
         busy.cancel()
@@ -311,16 +314,22 @@ def test_workers_that_cannot_start_are_told_and_nothing_is_taken(tmp_path, clien
         hosted.stop()
 
 
-def test_a_method_serves_the_callers_it_names(tmp_path, host, client):
+@pytest.mark.parametrize(
+    ("listed", "serves"),
+    [(NAME, "both"), (f"/{NAME}/Process", "streamed"), (f"/{NAME}/ProcessWhole", "whole")],
+)
+def test_a_method_serves_the_callers_it_names(tmp_path, host, client, form, listed, serves):
     authority = Authority(tmp_path / "ca")
     server, gateway, other = (authority.issue(name, f"{name}.test") for name in ("stage", "gateway", "other"))
     hosted = host(
         tls_certificate_file=server.certificate,
         tls_key_file=server.key,
         client_ca_file=authority.ca_file,
-        callers={f"/{NAME}/Process": frozenset({"gateway.test"})},
+        callers={listed: frozenset({"gateway.test"})},
     )
-    for pair, expected in ((gateway, (Status.DONE, "")), (other, (Status.RETRY, "STG-005"))):
+    # Where one method alone is listed, the other is nobody's.
+    allowed = (Status.DONE, "") if serves in ("both", form) else (Status.RETRY, "STG-005")
+    for pair, expected in ((gateway, allowed), (other, (Status.RETRY, "STG-005"))):
         stage = client(hosted.target, ca_file=authority.ca_file, certificate_file=pair.certificate, key_file=pair.key)
         outcome, _ = process(stage, GOOD)
         assert (outcome.status, outcome.code) == expected
@@ -334,8 +343,8 @@ def test_a_service_that_is_not_there_is_away(client):
     assert not counts_as_attempt(outcome)
 
 
-def test_a_closed_client_says_away(host):
-    stage = RemoteStage("metadata", RemoteSettings(host().target))
+def test_a_closed_client_says_away(host, form):
+    stage = RemoteStage("metadata", remote_settings(form, host().target))
     stage.close()
     assert process(stage, GOOD)[0].code == "STG-005"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import hashlib
 import os
@@ -153,6 +154,72 @@ def test_requests_out_of_order_or_bounds_are_refused(key_file):
         return answers
 
     assert _serving(key_file, work) == [(status, code) for _, status, code in REFUSED]
+
+
+async def _call_whole(
+    channel: grpc.aio.Channel, header: pb.JudgeRequest, source: bytes, result: bytes
+) -> pb.JudgeResponse:
+    request = pb.JudgeWholeRequest(header=header.header, source=source, result=result)
+    return (await witness_pb2_grpc.WitnessServiceStub(channel).JudgeWhole(request, timeout=30)).verdict
+
+
+REFUSED_WHOLE = [
+    # header, source, result, status, code of the catalogue
+    (pb.JudgeRequest(), SOURCE, RESULT, "INVALID_ARGUMENT", "WIT-008"),
+    (_header(), SOURCE, b"", "INVALID_ARGUMENT", "WIT-008"),
+    (_header(), SOURCE, RESULT[:-1], "INVALID_ARGUMENT", "WIT-008"),
+    (_header(), SOURCE + b"x", RESULT, "INVALID_ARGUMENT", "WIT-008"),
+    (_header(), RESULT, SOURCE, "INVALID_ARGUMENT", "WIT-008"),
+    (_header(result_sha256="0" * 64), SOURCE, RESULT, "INVALID_ARGUMENT", "WIT-008"),
+    (_header(source_sha256="0" * 64), SOURCE, RESULT, "INVALID_ARGUMENT", "WIT-008"),
+    (_header(policy_digest="0" * 64), SOURCE, RESULT, "INVALID_ARGUMENT", "WIT-008"),
+    (_header(policy=b"{}"), SOURCE, RESULT, "INVALID_ARGUMENT", "WIT-007"),
+    (_header(source_bytes=1 << 40), SOURCE, RESULT, "FAILED_PRECONDITION", "LIM-001"),
+    (_header(source=bytes(4 << 20)), bytes(4 << 20), RESULT, "INVALID_ARGUMENT", "WIT-008"),  # more than goes whole
+    (_header(), bytes(9 << 20), RESULT, "RESOURCE_EXHAUSTED", None),  # more than a message holds
+]
+
+
+def test_parts_in_one_message_are_judged_as_those_of_a_stream(key, key_file):
+    async def work(channel, running):
+        answers = []
+        for header, source, result, _, _ in REFUSED_WHOLE:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await _call_whole(channel, header, source, result)
+            trailing = dict(caught.value.trailing_metadata() or ())
+            answers.append((caught.value.code().name, trailing.get("tarnhelm-code")))
+            assert "Kowalczyk" not in str(caught.value)
+        streamed = await _call(channel, [_header(), *_chunks()])
+        return answers, verdict_of(streamed), verdict_of(await _call_whole(channel, _header(), SOURCE, RESULT))
+
+    answers, streamed, whole = _serving(key_file, work)
+    assert answers == [(status, code) for *_, status, code in REFUSED_WHOLE]
+    assert whole == streamed
+    assert whole.clean
+    assert verify_verdict(key.public_key(), whole)
+
+
+def test_a_call_in_one_message_can_be_given_up(key_file):
+    async def work(channel, running):
+        for pid in running.pool.pids():
+            os.kill(pid, signal.SIGSTOP)
+        request = pb.JudgeWholeRequest(header=_header().header, source=SOURCE, result=RESULT)
+        stub = witness_pb2_grpc.WitnessServiceStub(channel)
+        call = stub.JudgeWhole(request)
+        parts = key_file.parent.glob
+        while len(list(parts("tarnhelm-witness-*/[0-9a-f]"))) < 2:  # noqa: ASYNC110 - accepted, and written
+            await asyncio.sleep(0.01)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await _call_whole(channel, _header(), SOURCE, RESULT)
+        call.cancel()
+        for pid in running.pool.pids():
+            os.kill(pid, signal.SIGCONT)
+        while True:  # room comes back when the worker has let go
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                return caught.value.code().name, (await _call_whole(channel, _header(), SOURCE, RESULT)).clean
+            await asyncio.sleep(0.01)
+
+    assert _serving(key_file, work, bounds=Bounds(max_objects=1)) == ("RESOURCE_EXHAUSTED", True)
 
 
 def test_a_full_server_says_so(key_file):

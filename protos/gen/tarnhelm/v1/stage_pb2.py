@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from tarnhelm.v1 import object_pb2 as tarnhelm_dot_v1_dot_object__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tarnhelm/v1/stage.proto\x12\x0btarnhelm.v1\x1a\x18tarnhelm/v1/object.proto\"m\n\x0eProcessRequest\x12(\n\x06header\x18\x01 \x01(\x0b\x32\x16.tarnhelm.v1.JobHeaderH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.tarnhelm.v1.JobChunkH\x00\x42\t\n\x07message\"\xdd\x02\n\tJobHeader\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06ticket\x18\x03 \x01(\x0c\x12\x13\n\x0bplan_digest\x18\x04 \x01(\t\x12\x0e\n\x06\x63onfig\x18\x05 \x01(\x0c\x12\x15\n\rconfig_digest\x18\x06 \x01(\t\x12#\n\x05parts\x18\x07 \x03(\x0b\x32\x14.tarnhelm.v1.JobPart\x12\x1f\n\x17\x61\x63\x63\x65pt_unchecked_pixels\x18\x08 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\t \x01(\x08\x12&\n\x06limits\x18\n \x01(\x0b\x32\x16.tarnhelm.v1.JobLimits\x12\'\n\x05\x66\x61\x63ts\x18\x0b \x01(\x0b\x32\x18.tarnhelm.v1.ObjectFacts\x12)\n\x07\x65\x61rlier\x18\x0c \x03(\x0b\x32\x18.tarnhelm.v1.StageResult\x12\r\n\x05stage\x18\r \x01(\t\"3\n\x07JobPart\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"6\n\tJobLimits\x12\x18\n\x10max_object_bytes\x18\x01 \x01(\x04\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"&\n\x08JobChunk\x12\x0c\n\x04part\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x9e\x01\n\x0fProcessResponse\x12,\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x18.tarnhelm.v1.JobAcceptedH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.tarnhelm.v1.JobChunkH\x00\x12*\n\x06result\x18\x03 \x01(\x0b\x32\x18.tarnhelm.v1.StageResultH\x00\x42\t\n\x07message\"\r\n\x0bJobAccepted\"\xe4\x02\n\x0bStageResult\x12\r\n\x05stage\x18\x01 \x01(\t\x12(\n\x06status\x18\x02 \x01(\x0e\x32\x18.tarnhelm.v1.StageStatus\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0c\n\x04site\x18\x04 \x01(\t\x12\'\n\x05\x66\x61\x63ts\x18\x05 \x01(\x0b\x32\x18.tarnhelm.v1.ObjectFacts\x12\x15\n\rsource_sha256\x18\x06 \x01(\t\x12\x15\n\routput_sha256\x18\x07 \x01(\t\x12\x14\n\x0csource_bytes\x18\x08 \x01(\x04\x12\x14\n\x0coutput_bytes\x18\t \x01(\x04\x12,\n\x07\x61\x63tions\x18\n \x03(\x0b\x32\x1b.tarnhelm.v1.AttributeCount\x12-\n\x08\x66indings\x18\x0b \x03(\x0b\x32\x1b.tarnhelm.v1.AttributeCount\x12\x0f\n\x07methods\x18\x0c \x03(\t\x12\x0f\n\x07seconds\x18\r \x01(\x01\">\n\x0e\x41ttributeCount\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0e\n\x06second\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r*\xa7\x01\n\x0bStageStatus\x12\x1c\n\x18STAGE_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11STAGE_STATUS_DONE\x10\x01\x12\x1b\n\x17STAGE_STATUS_QUARANTINE\x10\x02\x12\x17\n\x13STAGE_STATUS_REJECT\x10\x03\x12\x15\n\x11STAGE_STATUS_SKIP\x10\x04\x12\x16\n\x12STAGE_STATUS_RETRY\x10\x05\x32X\n\x0cStageService\x12H\n\x07Process\x12\x1b.tarnhelm.v1.ProcessRequest\x1a\x1c.tarnhelm.v1.ProcessResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tarnhelm/v1/stage.proto\x12\x0btarnhelm.v1\x1a\x18tarnhelm/v1/object.proto\"m\n\x0eProcessRequest\x12(\n\x06header\x18\x01 \x01(\x0b\x32\x16.tarnhelm.v1.JobHeaderH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.tarnhelm.v1.JobChunkH\x00\x42\t\n\x07message\"\xdd\x02\n\tJobHeader\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06ticket\x18\x03 \x01(\x0c\x12\x13\n\x0bplan_digest\x18\x04 \x01(\t\x12\x0e\n\x06\x63onfig\x18\x05 \x01(\x0c\x12\x15\n\rconfig_digest\x18\x06 \x01(\t\x12#\n\x05parts\x18\x07 \x03(\x0b\x32\x14.tarnhelm.v1.JobPart\x12\x1f\n\x17\x61\x63\x63\x65pt_unchecked_pixels\x18\x08 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\t \x01(\x08\x12&\n\x06limits\x18\n \x01(\x0b\x32\x16.tarnhelm.v1.JobLimits\x12\'\n\x05\x66\x61\x63ts\x18\x0b \x01(\x0b\x32\x18.tarnhelm.v1.ObjectFacts\x12)\n\x07\x65\x61rlier\x18\x0c \x03(\x0b\x32\x18.tarnhelm.v1.StageResult\x12\r\n\x05stage\x18\r \x01(\t\"3\n\x07JobPart\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"6\n\tJobLimits\x12\x18\n\x10max_object_bytes\x18\x01 \x01(\x04\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"&\n\x08JobChunk\x12\x0c\n\x04part\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x9e\x01\n\x0fProcessResponse\x12,\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x18.tarnhelm.v1.JobAcceptedH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.tarnhelm.v1.JobChunkH\x00\x12*\n\x06result\x18\x03 \x01(\x0b\x32\x18.tarnhelm.v1.StageResultH\x00\x42\t\n\x07message\"\r\n\x0bJobAccepted\"K\n\x13ProcessWholeRequest\x12&\n\x06header\x18\x01 \x01(\x0b\x32\x16.tarnhelm.v1.JobHeader\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"N\n\x14ProcessWholeResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.tarnhelm.v1.StageResult\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\xe4\x02\n\x0bStageResult\x12\r\n\x05stage\x18\x01 \x01(\t\x12(\n\x06status\x18\x02 \x01(\x0e\x32\x18.tarnhelm.v1.StageStatus\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0c\n\x04site\x18\x04 \x01(\t\x12\'\n\x05\x66\x61\x63ts\x18\x05 \x01(\x0b\x32\x18.tarnhelm.v1.ObjectFacts\x12\x15\n\rsource_sha256\x18\x06 \x01(\t\x12\x15\n\routput_sha256\x18\x07 \x01(\t\x12\x14\n\x0csource_bytes\x18\x08 \x01(\x04\x12\x14\n\x0coutput_bytes\x18\t \x01(\x04\x12,\n\x07\x61\x63tions\x18\n \x03(\x0b\x32\x1b.tarnhelm.v1.AttributeCount\x12-\n\x08\x66indings\x18\x0b \x03(\x0b\x32\x1b.tarnhelm.v1.AttributeCount\x12\x0f\n\x07methods\x18\x0c \x03(\t\x12\x0f\n\x07seconds\x18\r \x01(\x01\">\n\x0e\x41ttributeCount\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0e\n\x06second\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r*\xa7\x01\n\x0bStageStatus\x12\x1c\n\x18STAGE_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11STAGE_STATUS_DONE\x10\x01\x12\x1b\n\x17STAGE_STATUS_QUARANTINE\x10\x02\x12\x17\n\x13STAGE_STATUS_REJECT\x10\x03\x12\x15\n\x11STAGE_STATUS_SKIP\x10\x04\x12\x16\n\x12STAGE_STATUS_RETRY\x10\x05\x32\xad\x01\n\x0cStageService\x12H\n\x07Process\x12\x1b.tarnhelm.v1.ProcessRequest\x1a\x1c.tarnhelm.v1.ProcessResponse(\x01\x30\x01\x12S\n\x0cProcessWhole\x12 .tarnhelm.v1.ProcessWholeRequest\x1a!.tarnhelm.v1.ProcessWholeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tarnhelm.v1.stage_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STAGESTATUS']._serialized_start=1278
-  _globals['_STAGESTATUS']._serialized_end=1445
+  _globals['_STAGESTATUS']._serialized_start=1435
+  _globals['_STAGESTATUS']._serialized_end=1602
   _globals['_PROCESSREQUEST']._serialized_start=66
   _globals['_PROCESSREQUEST']._serialized_end=175
   _globals['_JOBHEADER']._serialized_start=178
@@ -48,10 +48,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROCESSRESPONSE']._serialized_end=837
   _globals['_JOBACCEPTED']._serialized_start=839
   _globals['_JOBACCEPTED']._serialized_end=852
-  _globals['_STAGERESULT']._serialized_start=855
-  _globals['_STAGERESULT']._serialized_end=1211
-  _globals['_ATTRIBUTECOUNT']._serialized_start=1213
-  _globals['_ATTRIBUTECOUNT']._serialized_end=1275
-  _globals['_STAGESERVICE']._serialized_start=1447
-  _globals['_STAGESERVICE']._serialized_end=1535
+  _globals['_PROCESSWHOLEREQUEST']._serialized_start=854
+  _globals['_PROCESSWHOLEREQUEST']._serialized_end=929
+  _globals['_PROCESSWHOLERESPONSE']._serialized_start=931
+  _globals['_PROCESSWHOLERESPONSE']._serialized_end=1009
+  _globals['_STAGERESULT']._serialized_start=1012
+  _globals['_STAGERESULT']._serialized_end=1368
+  _globals['_ATTRIBUTECOUNT']._serialized_start=1370
+  _globals['_ATTRIBUTECOUNT']._serialized_end=1432
+  _globals['_STAGESERVICE']._serialized_start=1605
+  _globals['_STAGESERVICE']._serialized_end=1778
 # @@protoc_insertion_point(module_scope)

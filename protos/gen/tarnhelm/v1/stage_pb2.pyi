@@ -101,6 +101,22 @@ class JobAccepted(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class ProcessWholeRequest(_message.Message):
+    __slots__ = ("header", "data")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    header: JobHeader
+    data: bytes
+    def __init__(self, header: _Optional[_Union[JobHeader, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class ProcessWholeResponse(_message.Message):
+    __slots__ = ("result", "data")
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    result: StageResult
+    data: bytes
+    def __init__(self, result: _Optional[_Union[StageResult, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
+
 class StageResult(_message.Message):
     __slots__ = ("stage", "status", "code", "site", "facts", "source_sha256", "output_sha256", "source_bytes", "output_bytes", "actions", "findings", "methods", "seconds")
     STAGE_FIELD_NUMBER: _ClassVar[int]

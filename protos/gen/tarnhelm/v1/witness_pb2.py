@@ -24,27 +24,31 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tarnhelm/v1/witness.proto\x12\x0btarnhelm.v1\"o\n\x0cJudgeRequest\x12*\n\x06header\x18\x01 \x01(\x0b\x32\x18.tarnhelm.v1.JudgeHeaderH\x00\x12(\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x17.tarnhelm.v1.JudgeChunkH\x00\x42\t\n\x07message\"\xca\x01\n\x0bJudgeHeader\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\x0e\n\x06policy\x18\x02 \x01(\x0c\x12\x15\n\rpolicy_digest\x18\x03 \x01(\t\x12\x14\n\x0csource_bytes\x18\x04 \x01(\x04\x12\x14\n\x0cresult_bytes\x18\x05 \x01(\x04\x12\x15\n\rsource_sha256\x18\x06 \x01(\t\x12\x15\n\rresult_sha256\x18\x07 \x01(\t\x12\'\n\x05masks\x18\x08 \x03(\x0b\x32\x18.tarnhelm.v1.WitnessMask\"V\n\x0bWitnessMask\x12\r\n\x05\x66rame\x18\x01 \x01(\x11\x12\x0c\n\x04left\x18\x02 \x01(\r\x12\x0b\n\x03top\x18\x03 \x01(\r\x12\r\n\x05width\x18\x04 \x01(\r\x12\x0e\n\x06height\x18\x05 \x01(\r\"B\n\nJudgeChunk\x12&\n\x04part\x18\x01 \x01(\x0e\x32\x18.tarnhelm.v1.WitnessPart\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\xc5\x01\n\rJudgeResponse\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\r\n\x05\x63lean\x18\x02 \x01(\x08\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12-\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x1b.tarnhelm.v1.WitnessFinding\x12\x15\n\rpolicy_digest\x18\x05 \x01(\t\x12\x15\n\routput_sha256\x18\x06 \x01(\t\x12\x14\n\x0coutput_bytes\x18\x07 \x01(\x04\x12\x11\n\tsignature\x18\x08 \x01(\x0c\"Y\n\x0eWitnessFinding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\t\x12\x18\n\x10identifier_class\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\r*]\n\x0bWitnessPart\x12\x1c\n\x18WITNESS_PART_UNSPECIFIED\x10\x00\x12\x17\n\x13WITNESS_PART_SOURCE\x10\x01\x12\x17\n\x13WITNESS_PART_RESULT\x10\x02\x32R\n\x0eWitnessService\x12@\n\x05Judge\x12\x19.tarnhelm.v1.JudgeRequest\x1a\x1a.tarnhelm.v1.JudgeResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tarnhelm/v1/witness.proto\x12\x0btarnhelm.v1\"o\n\x0cJudgeRequest\x12*\n\x06header\x18\x01 \x01(\x0b\x32\x18.tarnhelm.v1.JudgeHeaderH\x00\x12(\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x17.tarnhelm.v1.JudgeChunkH\x00\x42\t\n\x07message\"]\n\x11JudgeWholeRequest\x12(\n\x06header\x18\x01 \x01(\x0b\x32\x18.tarnhelm.v1.JudgeHeader\x12\x0e\n\x06source\x18\x02 \x01(\x0c\x12\x0e\n\x06result\x18\x03 \x01(\x0c\"A\n\x12JudgeWholeResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.tarnhelm.v1.JudgeResponse\"\xca\x01\n\x0bJudgeHeader\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\x0e\n\x06policy\x18\x02 \x01(\x0c\x12\x15\n\rpolicy_digest\x18\x03 \x01(\t\x12\x14\n\x0csource_bytes\x18\x04 \x01(\x04\x12\x14\n\x0cresult_bytes\x18\x05 \x01(\x04\x12\x15\n\rsource_sha256\x18\x06 \x01(\t\x12\x15\n\rresult_sha256\x18\x07 \x01(\t\x12\'\n\x05masks\x18\x08 \x03(\x0b\x32\x18.tarnhelm.v1.WitnessMask\"V\n\x0bWitnessMask\x12\r\n\x05\x66rame\x18\x01 \x01(\x11\x12\x0c\n\x04left\x18\x02 \x01(\r\x12\x0b\n\x03top\x18\x03 \x01(\r\x12\r\n\x05width\x18\x04 \x01(\r\x12\x0e\n\x06height\x18\x05 \x01(\r\"B\n\nJudgeChunk\x12&\n\x04part\x18\x01 \x01(\x0e\x32\x18.tarnhelm.v1.WitnessPart\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\xc5\x01\n\rJudgeResponse\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\r\n\x05\x63lean\x18\x02 \x01(\x08\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12-\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x1b.tarnhelm.v1.WitnessFinding\x12\x15\n\rpolicy_digest\x18\x05 \x01(\t\x12\x15\n\routput_sha256\x18\x06 \x01(\t\x12\x14\n\x0coutput_bytes\x18\x07 \x01(\x04\x12\x11\n\tsignature\x18\x08 \x01(\x0c\"Y\n\x0eWitnessFinding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\t\x12\x18\n\x10identifier_class\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\r*]\n\x0bWitnessPart\x12\x1c\n\x18WITNESS_PART_UNSPECIFIED\x10\x00\x12\x17\n\x13WITNESS_PART_SOURCE\x10\x01\x12\x17\n\x13WITNESS_PART_RESULT\x10\x02\x32\xa1\x01\n\x0eWitnessService\x12@\n\x05Judge\x12\x19.tarnhelm.v1.JudgeRequest\x1a\x1a.tarnhelm.v1.JudgeResponse(\x01\x12M\n\nJudgeWhole\x12\x1e.tarnhelm.v1.JudgeWholeRequest\x1a\x1f.tarnhelm.v1.JudgeWholeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tarnhelm.v1.witness_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WITNESSPART']._serialized_start=807
-  _globals['_WITNESSPART']._serialized_end=900
+  _globals['_WITNESSPART']._serialized_start=969
+  _globals['_WITNESSPART']._serialized_end=1062
   _globals['_JUDGEREQUEST']._serialized_start=42
   _globals['_JUDGEREQUEST']._serialized_end=153
-  _globals['_JUDGEHEADER']._serialized_start=156
-  _globals['_JUDGEHEADER']._serialized_end=358
-  _globals['_WITNESSMASK']._serialized_start=360
-  _globals['_WITNESSMASK']._serialized_end=446
-  _globals['_JUDGECHUNK']._serialized_start=448
-  _globals['_JUDGECHUNK']._serialized_end=514
-  _globals['_JUDGERESPONSE']._serialized_start=517
-  _globals['_JUDGERESPONSE']._serialized_end=714
-  _globals['_WITNESSFINDING']._serialized_start=716
-  _globals['_WITNESSFINDING']._serialized_end=805
-  _globals['_WITNESSSERVICE']._serialized_start=902
-  _globals['_WITNESSSERVICE']._serialized_end=984
+  _globals['_JUDGEWHOLEREQUEST']._serialized_start=155
+  _globals['_JUDGEWHOLEREQUEST']._serialized_end=248
+  _globals['_JUDGEWHOLERESPONSE']._serialized_start=250
+  _globals['_JUDGEWHOLERESPONSE']._serialized_end=315
+  _globals['_JUDGEHEADER']._serialized_start=318
+  _globals['_JUDGEHEADER']._serialized_end=520
+  _globals['_WITNESSMASK']._serialized_start=522
+  _globals['_WITNESSMASK']._serialized_end=608
+  _globals['_JUDGECHUNK']._serialized_start=610
+  _globals['_JUDGECHUNK']._serialized_end=676
+  _globals['_JUDGERESPONSE']._serialized_start=679
+  _globals['_JUDGERESPONSE']._serialized_end=876
+  _globals['_WITNESSFINDING']._serialized_start=878
+  _globals['_WITNESSFINDING']._serialized_end=967
+  _globals['_WITNESSSERVICE']._serialized_start=1065
+  _globals['_WITNESSSERVICE']._serialized_end=1226
 # @@protoc_insertion_point(module_scope)

@@ -24,6 +24,22 @@ class JudgeRequest(_message.Message):
     chunk: JudgeChunk
     def __init__(self, header: _Optional[_Union[JudgeHeader, _Mapping]] = ..., chunk: _Optional[_Union[JudgeChunk, _Mapping]] = ...) -> None: ...
 
+class JudgeWholeRequest(_message.Message):
+    __slots__ = ("header", "source", "result")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    header: JudgeHeader
+    source: bytes
+    result: bytes
+    def __init__(self, header: _Optional[_Union[JudgeHeader, _Mapping]] = ..., source: _Optional[bytes] = ..., result: _Optional[bytes] = ...) -> None: ...
+
+class JudgeWholeResponse(_message.Message):
+    __slots__ = ("verdict",)
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    verdict: JudgeResponse
+    def __init__(self, verdict: _Optional[_Union[JudgeResponse, _Mapping]] = ...) -> None: ...
+
 class JudgeHeader(_message.Message):
     __slots__ = ("object_id", "policy", "policy_digest", "source_bytes", "result_bytes", "source_sha256", "result_sha256", "masks")
     OBJECT_ID_FIELD_NUMBER: _ClassVar[int]

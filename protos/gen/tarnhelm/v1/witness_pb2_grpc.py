@@ -40,6 +40,11 @@ class WitnessServiceStub:
                 request_serializer=tarnhelm_dot_v1_dot_witness__pb2.JudgeRequest.SerializeToString,
                 response_deserializer=tarnhelm_dot_v1_dot_witness__pb2.JudgeResponse.FromString,
                 _registered_method=True)
+        self.JudgeWhole = channel.unary_unary(
+                '/tarnhelm.v1.WitnessService/JudgeWhole',
+                request_serializer=tarnhelm_dot_v1_dot_witness__pb2.JudgeWholeRequest.SerializeToString,
+                response_deserializer=tarnhelm_dot_v1_dot_witness__pb2.JudgeWholeResponse.FromString,
+                _registered_method=True)
 
 
 class WitnessServiceServicer:
@@ -54,6 +59,13 @@ class WitnessServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def JudgeWhole(self, request, context):
+        """The same where source and result have at most 4 MiB together, in one message.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WitnessServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +73,11 @@ def add_WitnessServiceServicer_to_server(servicer, server):
                     servicer.Judge,
                     request_deserializer=tarnhelm_dot_v1_dot_witness__pb2.JudgeRequest.FromString,
                     response_serializer=tarnhelm_dot_v1_dot_witness__pb2.JudgeResponse.SerializeToString,
+            ),
+            'JudgeWhole': grpc.unary_unary_rpc_method_handler(
+                    servicer.JudgeWhole,
+                    request_deserializer=tarnhelm_dot_v1_dot_witness__pb2.JudgeWholeRequest.FromString,
+                    response_serializer=tarnhelm_dot_v1_dot_witness__pb2.JudgeWholeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +108,33 @@ class WitnessService:
             '/tarnhelm.v1.WitnessService/Judge',
             tarnhelm_dot_v1_dot_witness__pb2.JudgeRequest.SerializeToString,
             tarnhelm_dot_v1_dot_witness__pb2.JudgeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JudgeWhole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarnhelm.v1.WitnessService/JudgeWhole',
+            tarnhelm_dot_v1_dot_witness__pb2.JudgeWholeRequest.SerializeToString,
+            tarnhelm_dot_v1_dot_witness__pb2.JudgeWholeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -21,6 +21,7 @@ from tarnhelm.common import serve
 from tarnhelm.common.errors import WITNESS_REQUEST, WITNESS_UNDECIDED
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.common.stage_service.scratch import Scratch
+from tarnhelm.common.stage_service.whole import MESSAGE_BYTES
 from tarnhelm.witness.pool import JudgePool
 from tarnhelm.witness.service import Bounds, WitnessService
 from tarnhelm.witness.worker import FACTORY
@@ -89,6 +90,7 @@ def witness_service(settings: Settings) -> tuple[serve.Service, JudgePool]:
         service.close,
         faults=_FAULTS,
         serving=service.serving,
+        message_bytes=MESSAGE_BYTES,
     )
     return made, pool
 

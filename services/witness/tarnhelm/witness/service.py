@@ -1,8 +1,9 @@
-"""The Judge call: spool both parts within bounds, judge, answer."""
+"""The calls of the witness: spool both parts within bounds, judge, answer."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
@@ -14,12 +15,13 @@ from tarnhelm.v1 import witness_pb2 as pb
 from tarnhelm.v1 import witness_pb2_grpc
 
 from tarnhelm.common.errors import STAGE_BROKEN, TOO_LARGE, WITNESS_BUSY, WITNESS_REQUEST, TarnhelmError
+from tarnhelm.common.stage_service.whole import ACCEPTED_KEY, WHOLE_BYTES, write_whole
 from tarnhelm.witness.convert import masks_of, response_of
 from tarnhelm.witness.core import Policy, Verdict
 from tarnhelm.witness.pool import Case, JudgePool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -42,6 +44,20 @@ class Bounds:
 
     max_objects: int = 16
     max_scratch_bytes: int = 8 << 30
+
+
+class _Call:
+    """One call in hand."""
+
+    __slots__ = ("header", "policy", "result", "size", "source", "work")
+
+    def __init__(self, header: pb.JudgeHeader, policy: bytes, source: Path, result: Path) -> None:
+        self.header = header
+        self.policy = policy
+        self.source = source
+        self.result = result
+        self.size = header.source_bytes + header.result_bytes
+        self.work: Future[Verdict] | None = None
 
 
 class WitnessService(witness_pb2_grpc.WitnessServiceServicer):
@@ -76,49 +92,68 @@ class WitnessService(witness_pb2_grpc.WitnessServiceServicer):
         first = await anext(request_iterator, None)
         if first is None or first.WhichOneof("message") != "header":
             raise TarnhelmError(WITNESS_REQUEST)
-        header = first.header
-        size = header.source_bytes + header.result_bytes
+        with self._in_hand(first.header) as call:
+            await context.send_initial_metadata(((ACCEPTED_KEY, "1"),))
+            remaining = context.time_remaining()
+            seconds = self._limits.deadline_seconds(call.size)
+            async with asyncio.timeout(min(seconds, remaining) if remaining is not None else seconds):
+                await _receive(call.header, request_iterator, call.source, call.result)
+            return await self._judged(call)
+
+    async def JudgeWhole(self, request: pb.JudgeWholeRequest, context: Any) -> pb.JudgeWholeResponse:  # noqa: N802
+        """Judge one object whose parts came in one message."""
+        with self._in_hand(request.header) as call:
+            await context.send_initial_metadata(((ACCEPTED_KEY, "1"),))
+            _take(request, call.source, call.result)
+            return pb.JudgeWholeResponse(verdict=await self._judged(call))
+
+    @contextlib.contextmanager
+    def _in_hand(self, header: pb.JudgeHeader) -> Iterator[_Call]:
+        """Judge a header and keep room for its parts.
+
+        Within, the header is good and there is room: whoever tells the caller so says that a failure is the
+        object's from then on, not the service's.
+        """
         policy = self._checked(header)
         if not self._pool.serving:
             raise TarnhelmError(STAGE_BROKEN)
+        size = header.source_bytes + header.result_bytes
         if self._objects >= self._bounds.max_objects or self._bytes + size > self._bounds.max_scratch_bytes:
             raise TarnhelmError(WITNESS_BUSY, limit=self._bounds.max_objects)
-        source, result = self._scratch.path(), self._scratch.path()
+        call = _Call(header, policy, self._scratch.path(), self._scratch.path())
         self._objects += 1
         self._bytes += size
 
         def release() -> None:
             self._objects -= 1
             self._bytes -= size
-            source.unlink(missing_ok=True)
-            result.unlink(missing_ok=True)
+            call.source.unlink(missing_ok=True)
+            call.result.unlink(missing_ok=True)
 
-        work: Future[Verdict] | None = None
         try:
-            # The header is good and there is room: from here on a failure is the object's, not the service's.
-            await context.send_initial_metadata((("tarnhelm-accepted", "1"),))
-            remaining = context.time_remaining()
-            seconds = self._limits.deadline_seconds(size)
-            async with asyncio.timeout(min(seconds, remaining) if remaining is not None else seconds):
-                await _receive(header, request_iterator, source, result)
-            case = Case(
-                header.object_id,
-                policy,
-                header.policy_digest,
-                source,
-                result,
-                header.result_sha256,
-                masks_of(header),
-                size,
-            )
-            work = self._pool.submit(case, seconds)
-            return response_of(await self._pool.signed(case, work))
+            yield call
         finally:
-            if work is None or work.done():
+            if call.work is None or call.work.done():
                 release()
             else:  # a worker still reads
-                work.cancel()
-                work.add_done_callback(lambda _done: release())
+                call.work.cancel()
+                call.work.add_done_callback(lambda _done: release())
+
+    async def _judged(self, call: _Call) -> pb.JudgeResponse:
+        """Have a worker judge the parts that have arrived, and sign what it says."""
+        header = call.header
+        case = Case(
+            header.object_id,
+            call.policy,
+            header.policy_digest,
+            call.source,
+            call.result,
+            header.result_sha256,
+            masks_of(header),
+            call.size,
+        )
+        call.work = self._pool.submit(case, self._limits.deadline_seconds(call.size))
+        return response_of(await self._pool.signed(case, call.work))
 
     def _checked(self, header: pb.JudgeHeader) -> bytes:
         """Judge a header; returns its policy."""
@@ -176,3 +211,16 @@ async def _receive(
             os.close(descriptor)
     if any(wanted.values()) or (header.source_sha256 and digest.hexdigest() != header.source_sha256):
         raise TarnhelmError(WITNESS_REQUEST)
+
+
+def _take(request: pb.JudgeWholeRequest, source: Path, result: Path) -> None:
+    """Write both parts of one message, exactly as long as announced; the source's digest is compared."""
+    header = request.header
+    for path, data, size, sha256 in (
+        (source, request.source, header.source_bytes, header.source_sha256),
+        (result, request.result, header.result_bytes, ""),
+    ):
+        good = len(data) == size and header.source_bytes + header.result_bytes <= WHOLE_BYTES
+        if not good or (sha256 and hashlib.sha256(data).hexdigest() != sha256):
+            raise TarnhelmError(WITNESS_REQUEST)
+        write_whole(path, data)

@@ -138,10 +138,18 @@ class Guard:
         guarded = {name: self._wrapped(f"/{service}/{name}", handler) for name, handler in handlers.items()}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, guarded),))
 
+    def _allowed(self, service: str, name: str) -> frozenset[str] | None:
+        """Names that may call a method: a service of which some methods are listed opens no other to everybody."""
+        found = self._callers.get(name, self._callers.get(service))
+        if found is None and any(listed.startswith(f"/{service}/") for listed in self._callers):
+            return frozenset()
+        return found
+
     def _wrapped(self, name: str, handler: Handler) -> Handler:
         service = name.strip("/").partition("/")[0]
-        allowed = self._callers.get(name, self._callers.get(service))
-        method = _Method(name, allowed, self._faults.get(service), handler.request_deserializer, self._observe)
+        method = _Method(
+            name, self._allowed(service, name), self._faults.get(service), handler.request_deserializer, self._observe
+        )
         answers = handler.response_serializer
         if handler.unary_unary is not None:
             call = _guarded(handler.unary_unary, method, _parsed)

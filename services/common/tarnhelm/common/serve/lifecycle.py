@@ -45,6 +45,8 @@ class Service:
         Its codes for bytes that are no message, and for what nobody foresaw.
     serving
         Whether its dependencies are there; asked ten times a second, so it must not wait.
+    message_bytes
+        Largest message that it takes, where that is more than the server's own bound.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Service:
     close: Callable[[], None]
     faults: Faults | None = None
     serving: Callable[[], bool] = _always
+    message_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -100,9 +103,10 @@ async def start(settings: ServerSettings, *services: Service, metrics: CallMetri
     try:
         faults = {service.name: service.faults for service in services if service.faults is not None}
         observed = {"observe": metrics.observe} if metrics is not None else {}
+        most = max([settings.message_bytes, *(service.message_bytes for service in services)])
         server = grpc.aio.server(
             options=(
-                ("grpc.max_receive_message_length", settings.message_bytes),
+                ("grpc.max_receive_message_length", most),
                 ("grpc.max_connection_age_ms", settings.connection_age_seconds * 1000),
                 ("grpc.max_connection_age_grace_ms", int(settings.grace_seconds * 1000)),
                 ("grpc.so_reuseport", 0),

@@ -28,14 +28,17 @@ class ServerSettings:
         PEM; with it every caller needs a certificate of this authority.
     callers
         Full method name (``/package.Service/Method``) or service name → the names (subject alternative names:
-        DNS or URI) that a caller's certificate must hold one of. A method that is not listed may be called by
-        whoever the authority signed.
+        DNS or URI) that a caller's certificate must hold one of. A method without names of its own has those of
+        its service; where other methods of the service have names, and neither it nor the service has, nobody may
+        call it. A service that is not listed at all may be called by whoever the authority signed.
     drain_seconds
         How long NOT_SERVING is told before no new call is taken.
     grace_seconds
         How long calls in hand may take after that.
     connection_age_seconds
         A connection is closed after this, so that a new replica gets its share of the callers.
+    message_bytes
+        Largest message that is taken; a service that needs larger ones says so itself.
     metrics_listen
         ``host:port`` of the metrics, which are not encrypted and name nobody; empty: none are served.
     """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from tarnhelm.common.errors import STAGE_GARBLED, STAGE_REQUEST, TOO_LARGE, TarnhelmError
 from tarnhelm.common.limits import MIB, Limits
 from tarnhelm.common.stage_service.convert import MalformedError, facts_of, outcome_from
+from tarnhelm.common.stage_service.whole import WHOLE_BYTES, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from tarnhelm.common.stage import ObjectFacts, StageOutcome
 
-__all__ = ["CHUNK_BYTES", "MOST_CONFIG_BYTES", "Announced", "HeaderReader", "receive"]
+__all__ = ["CHUNK_BYTES", "MOST_CONFIG_BYTES", "Announced", "HeaderReader", "receive", "take_whole"]
 
 CHUNK_BYTES: Final = MIB
 """Largest piece of an object in one message."""
@@ -176,3 +177,18 @@ async def receive(announced: Announced, requests: AsyncIterator[stage_pb2.Proces
         os.close(descriptor)
     if left or digest.hexdigest() != announced.sha256:
         raise TarnhelmError(STAGE_GARBLED)
+
+
+def take_whole(announced: Announced, data: bytes, path: Path) -> None:
+    """Write an object that came in one message to a new file.
+
+    Raises
+    ------
+    TarnhelmError
+        As :func:`receive`; ``STG-007`` also where an object is announced that is too large for one message.
+    """
+    if announced.size > WHOLE_BYTES or len(data) > announced.size:
+        raise TarnhelmError(STAGE_REQUEST)
+    if len(data) < announced.size or hashlib.sha256(data).hexdigest() != announced.sha256:
+        raise TarnhelmError(STAGE_GARBLED)
+    write_whole(path, data)

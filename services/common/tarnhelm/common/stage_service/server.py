@@ -19,6 +19,7 @@ from tarnhelm.common.limits import GIB
 from tarnhelm.common.stage import StageOutcome, Status
 from tarnhelm.common.stage_service.scratch import Scratch
 from tarnhelm.common.stage_service.service import Ask, Bounds, StageService, WorkerPlan
+from tarnhelm.common.stage_service.whole import MESSAGE_BYTES
 
 if TYPE_CHECKING:
     import argparse
@@ -130,5 +131,6 @@ def stage_service(
         made.close,
         faults=_FAULTS,
         serving=made.serving,
+        message_bytes=MESSAGE_BYTES,
     )
     return service, made

@@ -1,4 +1,4 @@
-"""The Process call: judge the header, spool the object, let a worker have it, send what came out."""
+"""The calls of a stage: judge the header, spool the object, let a worker have it, send what came out."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from tarnhelm.common.limits import DEFAULT_LIMITS, GIB, Limits
 from tarnhelm.common.sandbox import Dispatcher, PoolSettings, WorkerPool
 from tarnhelm.common.stage import CONFIG, CONFIG_DIGEST, STAGE, StageJob, StageOutcome, Status, outcome_of
 from tarnhelm.common.stage_service.convert import result_message
-from tarnhelm.common.stage_service.receive import CHUNK_BYTES, Announced, HeaderReader, receive
+from tarnhelm.common.stage_service.receive import CHUNK_BYTES, Announced, HeaderReader, receive, take_whole
 from tarnhelm.common.stage_service.scratch import Scratch
+from tarnhelm.common.stage_service.whole import ACCEPTED_KEY, WHOLE_RESULT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 __all__ = ["Ask", "Bounds", "StageService", "WorkerPlan"]
@@ -75,10 +76,13 @@ class WorkerPlan:
 class _Call:
     """What is known of one call while a worker may have its object."""
 
-    __slots__ = ("asked", "gone", "ticket")
+    __slots__ = ("announced", "asked", "gone", "source", "target", "work")
 
-    def __init__(self, ticket: bytes) -> None:
-        self.ticket = ticket
+    def __init__(self, announced: Announced, source: Path, target: Path) -> None:
+        self.announced = announced
+        self.source = source
+        self.target = target
+        self.work: Future[StageOutcome] | None = None
         self.asked: AssignRequest | None = None
         self.gone = False
 
@@ -183,61 +187,90 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
         first = await anext(request_iterator, None)
         if first is None or first.WhichOneof("message") != "header":
             raise TarnhelmError(errors.STAGE_REQUEST)
-        announced = self._headers.read(first.header)
+        with self._in_hand(first.header) as call:
+            announced = call.announced
+            await context.write(_ACCEPTED)
+            async with asyncio.timeout(announced.limits.deadline_seconds(announced.size)):
+                await receive(announced, request_iterator, call.source)
+            outcome = await self._worked_on(call)
+            if outcome.status is Status.DONE and not announced.dry_run:
+                await _send(announced.part, call.target, context)
+            self._ended(announced, outcome)
+            await context.write(stage_pb2.ProcessResponse(result=result_message(announced.stage, outcome)))
+
+    async def ProcessWhole(  # noqa: N802
+        self, request: stage_pb2.ProcessWholeRequest, context: Any
+    ) -> stage_pb2.ProcessWholeResponse:
+        """Work on one object that came in one message."""
+        with self._in_hand(request.header) as call:
+            announced = call.announced
+            await context.send_initial_metadata(((ACCEPTED_KEY, "1"),))
+            take_whole(announced, request.data, call.source)
+            outcome = await self._worked_on(call)
+            response = stage_pb2.ProcessWholeResponse(result=result_message(announced.stage, outcome))
+            if outcome.status is Status.DONE and not announced.dry_run and outcome.output_bytes <= WHOLE_RESULT_BYTES:
+                response.data = _taken(call.target, WHOLE_RESULT_BYTES)
+            self._ended(announced, outcome)
+            return response
+
+    @contextlib.contextmanager
+    def _in_hand(self, header: stage_pb2.JobHeader) -> Iterator[_Call]:
+        """Judge a header and keep room for its object.
+
+        Within, the header is good and there is room: whoever tells the caller so says that a failure may be the
+        object's from then on.
+        """
+        announced = self._headers.read(header)
         if not self._pool.serving:
             raise TarnhelmError(errors.STAGE_BROKEN)
         reserved = announced.size * (1 if announced.dry_run else 2)
         if len(self._calls) >= self._bounds.max_objects or self._bytes + reserved > self._bounds.max_scratch_bytes:
             raise TarnhelmError(errors.STAGE_BUSY, limit=self._bounds.max_objects)
-        source, target = self._scratch.path(), self._scratch.path()
-        call = _Call(announced.ticket)
-        self._calls[target] = call
+        call = _Call(announced, self._scratch.path(), self._scratch.path())
+        self._calls[call.target] = call
         self._bytes += reserved
 
         def release() -> None:
-            self._calls.pop(target, None)
+            self._calls.pop(call.target, None)
             self._bytes -= reserved
-            source.unlink(missing_ok=True)
-            target.unlink(missing_ok=True)
+            call.source.unlink(missing_ok=True)
+            call.target.unlink(missing_ok=True)
 
-        work: Future[StageOutcome] | None = None
         try:
-            # The header is good and there is room: from here on a failure may be the object's.
-            await context.write(_ACCEPTED)
-            async with asyncio.timeout(announced.limits.deadline_seconds(announced.size)):
-                await receive(announced, request_iterator, source)
-            began = time.perf_counter()
-            work = self._pool.submit(_job(announced, source, target), announced.size, seconds=announced.seconds)
-            outcome = await _result(work)
-            outcome = replace(
-                outcome,
-                source_sha256=announced.sha256,
-                source_bytes=announced.size,
-                seconds=round(time.perf_counter() - began, 6),
-            )
-            if outcome.status is Status.DONE and not announced.dry_run:
-                await _send(announced.part, target, context)
-            self._ended(announced, outcome)
-            await context.write(stage_pb2.ProcessResponse(result=result_message(announced.stage, outcome)))
+            yield call
         finally:
             call.gone = True
-            if work is None or work.done():
+            if call.work is None or call.work.done():
                 release()
             else:  # a worker still reads and writes; what it asks is no longer answered
-                work.cancel()
-                work.add_done_callback(lambda _done: release())
+                call.work.cancel()
+                call.work.add_done_callback(lambda _done: release())
+
+    async def _worked_on(self, call: _Call) -> StageOutcome:
+        """Let a worker have the object that has arrived."""
+        announced = call.announced
+        began = time.perf_counter()
+        job = _job(announced, call.source, call.target)
+        call.work = self._pool.submit(job, announced.size, seconds=announced.seconds)
+        outcome = await _result(call.work)
+        return replace(
+            outcome,
+            source_sha256=announced.sha256,
+            source_bytes=announced.size,
+            seconds=round(time.perf_counter() - began, 6),
+        )
 
     def _ask(self, job: StageJob, request: AssignRequest) -> Future[AssignReply]:
         """Put a worker's question."""
         call = self._calls.get(job.target)
         if call is None or call.gone:
             raise TarnhelmError(errors.STAGE_LOST)
-        if self._assign is None or not call.ticket:
+        if self._assign is None or not call.announced.ticket:
             raise TarnhelmError(errors.STAGE_MISSING)
         if call.asked is not None and call.asked != request:
             raise TarnhelmError(errors.ASSIGN_TWICE)
         call.asked = request
-        return self._assign(call.ticket, request)
+        return self._assign(call.announced.ticket, request)
 
 
 def _job(announced: Announced, source: Path, target: Path) -> StageJob:
@@ -266,13 +299,29 @@ async def _result(work: Future[StageOutcome]) -> StageOutcome:
 
 async def _send(part: int, path: Path, context: Any) -> None:
     """Send a result in chunks; its name is gone before the first one."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        os.unlink(path)  # noqa: PTH108 - in an event loop pathlib's own is held to be slow
+    with _only(path) as descriptor:
         while data := os.read(descriptor, CHUNK_BYTES):
             response = stage_pb2.ProcessResponse()
             response.chunk.part, response.chunk.data = part, data  # in place: a message put into another is copied
             await context.write(response)
+
+
+def _taken(path: Path, most: int) -> bytes:
+    """Read a result; a file that has more than ``most`` bytes is not the one that its outcome tells of."""
+    with _only(path) as descriptor:
+        size = os.fstat(descriptor).st_size
+        if size > most:
+            raise TarnhelmError(errors.STAGE_FAULT)
+        return os.read(descriptor, size)
+
+
+@contextlib.contextmanager
+def _only(path: Path) -> Iterator[int]:
+    """Open a result for reading and remove its name."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.unlink(path)  # noqa: PTH108 - in an event loop pathlib's own is held to be slow
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -11,6 +11,7 @@ import grpc
 from tarnhelm.common.errors import CATALOGUE, STAGE_AWAY, STAGE_LOST, STAGE_REQUEST, ErrorCode
 from tarnhelm.common.keepalive import CLIENT_OPTIONS
 from tarnhelm.common.limits import MIB, Limits
+from tarnhelm.common.stage_service.whole import ACCEPTED_KEY, MESSAGE_BYTES, WHOLE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,12 +19,21 @@ if TYPE_CHECKING:
     from tarnhelm.gateway.broker.trace import TraceContext
     from tarnhelm.gateway.stages.stage_calls import Source
 
-__all__ = ["CHUNK_BYTES", "Feed", "RemoteSettings", "deadline_of", "failure_of", "metadata_of", "open_channel"]
+__all__ = [
+    "CHUNK_BYTES",
+    "Feed",
+    "RemoteSettings",
+    "deadline_of",
+    "failure_of",
+    "gathered",
+    "metadata_of",
+    "open_channel",
+    "was_accepted",
+]
 
 CHUNK_BYTES: Final = MIB
 """Largest piece of an object in one message; small ones cost more processor time than they save memory."""
 _CODE_KEY: Final = "tarnhelm-code"
-_MESSAGE_BYTES: Final = 6 * MIB
 _STATUS: Final = grpc.StatusCode
 _REFUSED: Final = frozenset({_STATUS.UNAUTHENTICATED, _STATUS.PERMISSION_DENIED})
 """The caller is at fault, at any time: the object waits until somebody has mended the certificates."""
@@ -54,6 +64,14 @@ class RemoteSettings:
         Added to an object's own time: for queueing and for the network.
     resolve_seconds
         How soon at the earliest a name is looked up again, after a server has closed a connection.
+    whole_bytes
+        Objects up to this size go in one message, which costs less than a stream; at most what a service takes so.
+        -1: none does.
+
+    Raises
+    ------
+    ValueError
+        ``whole_bytes`` is more than a service takes in one message.
     """
 
     target: str
@@ -62,6 +80,11 @@ class RemoteSettings:
     key_file: Path | None = None
     margin_seconds: float = 60.0
     resolve_seconds: float = 10.0
+    whole_bytes: int = WHOLE_BYTES
+
+    def __post_init__(self) -> None:
+        if self.whole_bytes > WHOLE_BYTES:
+            raise ValueError("whole_bytes is more than one message holds")
 
 
 def open_channel(settings: RemoteSettings) -> grpc.Channel:
@@ -74,8 +97,8 @@ def open_channel(settings: RemoteSettings) -> grpc.Channel:
     """
     options = (
         ("grpc.lb_policy_name", "round_robin"),
-        ("grpc.max_receive_message_length", _MESSAGE_BYTES),
-        ("grpc.max_send_message_length", _MESSAGE_BYTES),
+        ("grpc.max_receive_message_length", MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MESSAGE_BYTES),
         ("grpc.dns_min_time_between_resolutions_ms", int(settings.resolve_seconds * 1000)),
         ("grpc.max_reconnect_backoff_ms", 5000),
         ("grpc.enable_retries", 0),  # the pump decides what is tried again
@@ -129,6 +152,23 @@ def _told(error: grpc.RpcError) -> ErrorCode | None:
         if key == _CODE_KEY:
             return CATALOGUE.get(value)
     return None
+
+
+def was_accepted(error: Any) -> bool:
+    """Whether a service said in its initial metadata that it had taken the object in hand, before the call failed."""
+    return any(key == ACCEPTED_KEY for key, _ in error.initial_metadata() or ())
+
+
+def gathered(source: Source, size: int) -> bytes:
+    """Return the bytes of an object of ``size`` bytes; of a source that gives more, just enough to be refused."""
+    pieces: list[bytes] = []
+    seen = 0
+    for data in source():
+        pieces.append(data)
+        seen += len(data)
+        if seen > size:
+            return b"".join(pieces)[: size + 1]
+    return b"".join(pieces)
 
 
 class Feed:

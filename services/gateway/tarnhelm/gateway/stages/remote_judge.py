@@ -10,13 +10,16 @@ from tarnhelm.v1 import witness_pb2 as pb
 from tarnhelm.v1 import witness_pb2_grpc
 
 from tarnhelm.common.errors import CATALOGUE, STAGE_AWAY, STAGE_LOST, ErrorCode
+from tarnhelm.common.stage_service.whole import fits
 from tarnhelm.gateway.stages.remote_channel import (
     Feed,
     RemoteSettings,
     deadline_of,
     failure_of,
+    gathered,
     metadata_of,
     open_channel,
+    was_accepted,
 )
 from tarnhelm.gateway.verdict import SignedVerdict
 
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteJudge"]
 
-_ACCEPTED: Final = "tarnhelm-accepted"
 _WORD: Final = re.compile(r"[\x20-\x7e]{0,300}")
 
 
@@ -50,7 +52,9 @@ class RemoteJudge:
     def __init__(self, settings: RemoteSettings) -> None:
         self._settings = settings
         self._channel = open_channel(settings)
-        self._judge = witness_pb2_grpc.WitnessServiceStub(self._channel).Judge
+        stub = witness_pb2_grpc.WitnessServiceStub(self._channel)
+        self._judge = stub.Judge
+        self._judge_whole = stub.JudgeWhole
 
     def close(self) -> None:
         """End the calls in hand and close the channel."""
@@ -58,44 +62,54 @@ class RemoteJudge:
 
     def judge(self, call: JudgeCall, source: Source, result: Source) -> SignedVerdict:
         """Have one result judged; see :meth:`~tarnhelm.gateway.stages.stage_calls.JudgeClient.judge`."""
-        feeds = Feed(source), Feed(result)
+        header = _header(call)
+        feeds: tuple[Feed, ...] = ()
+        ask: Any
+        request: Any
+        if fits(header, call.source_size + call.result_size, self._settings.whole_bytes):
+            request = pb.JudgeWholeRequest(header=header)
+            request.source = gathered(source, call.source_size)
+            request.result = gathered(result, call.result_size)
+            ask = self._judge_whole
+        else:
+            feeds = Feed(source), Feed(result)
+            request = _requests(header, *feeds)
+            ask = self._judge
         try:
-            answer = self._judge(
-                _requests(call, *feeds),
+            answer = ask(
+                request,
                 timeout=deadline_of(call.limits, call.source_size + call.result_size, self._settings),
                 metadata=metadata_of(call.trace),
             )
         except grpc.RpcError as error:
             for feed in feeds:
                 feed.check()
-            return _unjudged(call, failure_of(error, accepted=_was_accepted(error)))
+            return _unjudged(call, failure_of(error, accepted=was_accepted(error)))
         except ValueError:  # the channel was closed
             return _unjudged(call, STAGE_AWAY)
-        return _verdict(call, answer)
+        return _verdict(call, answer if feeds else answer.verdict)
 
 
-def _requests(call: JudgeCall, source: Feed, result: Feed) -> Iterator[pb.JudgeRequest]:
-    yield pb.JudgeRequest(
-        header=pb.JudgeHeader(
-            object_id=call.object_id,
-            policy=call.policy,
-            policy_digest=call.policy_digest,
-            source_bytes=call.source_size,
-            result_bytes=call.result_size,
-            source_sha256=call.source_sha256,
-            result_sha256=call.result_sha256,
-            masks=[pb.WitnessMask(**mask._asdict()) for mask in call.masks],
-        )
+def _header(call: JudgeCall) -> pb.JudgeHeader:
+    return pb.JudgeHeader(
+        object_id=call.object_id,
+        policy=call.policy,
+        policy_digest=call.policy_digest,
+        source_bytes=call.source_size,
+        result_bytes=call.result_size,
+        source_sha256=call.source_sha256,
+        result_sha256=call.result_sha256,
+        masks=[pb.WitnessMask(**mask._asdict()) for mask in call.masks],
     )
+
+
+def _requests(header: pb.JudgeHeader, source: Feed, result: Feed) -> Iterator[pb.JudgeRequest]:
+    yield pb.JudgeRequest(header=header)
     for part, feed in ((pb.WITNESS_PART_SOURCE, source), (pb.WITNESS_PART_RESULT, result)):
         for data in feed:
             request = pb.JudgeRequest()
             request.chunk.part, request.chunk.data = part, data  # in place: a message put into another is copied
             yield request
-
-
-def _was_accepted(error: Any) -> bool:
-    return any(key == _ACCEPTED for key, _ in error.initial_metadata() or ())
 
 
 def _unjudged(call: JudgeCall, kind: ErrorCode) -> SignedVerdict:

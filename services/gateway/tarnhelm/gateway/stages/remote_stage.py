@@ -11,13 +11,16 @@ from tarnhelm.v1 import stage_pb2, stage_pb2_grpc
 from tarnhelm.common.errors import STAGE_AWAY, STAGE_LOST, STAGE_REQUEST, ErrorCode
 from tarnhelm.common.stage import StageOutcome, Status
 from tarnhelm.common.stage_service.convert import MalformedError, facts_message, outcome_from, result_message
+from tarnhelm.common.stage_service.whole import WHOLE_RESULT_BYTES, fits
 from tarnhelm.gateway.stages.remote_channel import (
     Feed,
     RemoteSettings,
     deadline_of,
     failure_of,
+    gathered,
     metadata_of,
     open_channel,
+    was_accepted,
 )
 from tarnhelm.gateway.stages.stage_calls import (
     JudgeCall,
@@ -69,7 +72,9 @@ class RemoteStage:
         self._name = name
         self._settings = settings
         self._channel = open_channel(settings)
-        self._process = stage_pb2_grpc.StageServiceStub(self._channel).Process
+        stub = stage_pb2_grpc.StageServiceStub(self._channel)
+        self._process = stub.Process
+        self._process_whole = stub.ProcessWhole
 
     @property
     def name(self) -> str:
@@ -84,12 +89,45 @@ class RemoteStage:
         """Work on one object; see :meth:`~tarnhelm.gateway.stages.stage_calls.StageClient.process`."""
         if len(call.config) > _MOST_CONFIG_BYTES:
             return _ended(STAGE_REQUEST)
+        header = self._header(call)
+        outcome = None
+        if fits(header, call.size, self._settings.whole_bytes):
+            outcome = self._whole(header, call, source, sink)
+        return outcome or self._streamed(header, call, source, sink)
+
+    def _whole(self, header: stage_pb2.JobHeader, call: StageCall, source: Source, sink: Sink) -> StageOutcome | None:
+        """Work on one object in one message; None for a result that is too large for that."""
+        request = stage_pb2.ProcessWholeRequest(header=header)
+        request.data = gathered(source, call.size)  # in place: a message put into another is copied
+        try:
+            response = self._process_whole(
+                request,
+                timeout=deadline_of(call.limits, call.size, self._settings),
+                metadata=metadata_of(call.trace),
+            )
+        except grpc.RpcError as error:
+            return _ended(failure_of(error, accepted=was_accepted(error)))
+        except ValueError:  # the channel was closed
+            return _ended(STAGE_AWAY)
+        answer = _Answer(sink)
+        try:
+            answer.end(response.result)
+        except MalformedError:
+            return _ended(STAGE_LOST)
+        if answer.too_large(call):
+            return None
+        if data := response.data:
+            answer.data(data)
+        return answer.checked(call, self._name)
+
+    def _streamed(self, header: stage_pb2.JobHeader, call: StageCall, source: Source, sink: Sink) -> StageOutcome:
+        """Work on one object in pieces."""
         feed = Feed(source)
         answer = _Answer(sink)
         stream: Any = None
         try:
             stream = self._process(
-                _requests(self._header(call), feed),
+                _requests(header, feed),
                 timeout=deadline_of(call.limits, call.size, self._settings),
                 metadata=metadata_of(call.trace),
             )
@@ -151,18 +189,32 @@ class _Answer:
         if kind == "accepted":
             self.accepted = True
         elif kind == "chunk":
-            data = response.chunk.data
             if response.chunk.part != _PART:
                 raise MalformedError
-            if self._summing is None:
-                self._digest.update(data)
-            self._size += len(data)
-            self._sink(data)
+            self.data(response.chunk.data)
         elif kind == "result":
-            self.outcome = outcome_from(response.result)
-            self._stage = response.result.stage
+            self.end(response.result)
         else:
             raise MalformedError
+
+    def data(self, data: bytes) -> None:
+        """Hand on the next bytes."""
+        if self._summing is None:
+            self._digest.update(data)
+        self._size += len(data)
+        self._sink(data)
+
+    def end(self, result: stage_pb2.StageResult) -> None:
+        """Take the outcome."""
+        self.outcome = outcome_from(result)
+        self._stage = result.stage
+
+    def too_large(self, call: StageCall) -> bool:
+        """Whether there is a result that no single message holds."""
+        outcome = self.outcome
+        if outcome is None or outcome.status is not Status.DONE or call.dry_run:
+            return False
+        return outcome.output_bytes > WHOLE_RESULT_BYTES
 
     def checked(self, call: StageCall, name: str) -> StageOutcome:
         """Return the outcome if it fits the call and the bytes that came."""
