@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,10 @@ def test_keys_are_made_once(tarnhelm, tmp_path):
     assert all(path.stat().st_mode & 0o077 == 0 for path in before if not path.name.endswith(".pub.pem"))
     tarnhelm("config", "keys", tmp_path / "keys")
     assert before == {path: path.read_bytes() for path in (tmp_path / "keys").rglob("*") if path.is_file()}
+
+
+def test_a_part_that_is_not_installed_is_named_and_no_traceback(tarnhelm, monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "grpc" or name.endswith("_pb2_grpc")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    assert "CFG-007" in tarnhelm("watch", "--once", code=2).err

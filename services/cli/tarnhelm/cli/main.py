@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 from typer.main import get_command
@@ -28,6 +28,7 @@ from tarnhelm.cli.argv import understood
 from tarnhelm.cli.console import exit_code_of, show_error
 from tarnhelm.cli.services import Services, TarnhelmServices
 from tarnhelm.cli.up import command as up_command
+from tarnhelm.common import errors
 from tarnhelm.common.discreet import discreet
 from tarnhelm.common.errors import TarnhelmError
 
@@ -50,6 +51,28 @@ Nothing leaves uncleaned: an object is released only after a second program, the
 
 Each command has examples of its own: tarnhelm COMMAND --help
 """
+
+
+_OF_EXTRAS: Final = frozenset(
+    [
+        "boto3",
+        "botocore",
+        "google",
+        "grpc",
+        "grpc_health",
+        "httpx",
+        "joserfc",
+        "kafka",
+        "prometheus_client",
+        "psycopg",
+        "psycopg_pool",
+        "pydantic",
+        "pynetdicom",
+        "starlette",
+        "uvicorn",
+    ]
+)
+"""What only commands around a gateway need: the base install cleans files without any of it."""
 
 
 def build() -> typer.Typer:
@@ -86,6 +109,12 @@ def run(arguments: Sequence[str], services: Services) -> int:
     try:
         discreet(get_command(build()))(args=understood(arguments), obj=services, prog_name="tarnhelm")
     except TarnhelmError as error:
+        show_error(error)
+        return exit_code_of(error)
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] not in _OF_EXTRAS:
+            raise
+        error = TarnhelmError(errors.PART_MISSING)
         show_error(error)
         return exit_code_of(error)
     except SystemExit as leaving:
