@@ -114,9 +114,9 @@ def run(arguments: Sequence[str], services: Services) -> int:
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in _OF_EXTRAS:
             raise
-        error = TarnhelmError(errors.PART_MISSING)
-        show_error(error)
-        return exit_code_of(error)
+        absent = TarnhelmError(errors.PART_MISSING)
+        show_error(absent)
+        return exit_code_of(absent)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     return 0
