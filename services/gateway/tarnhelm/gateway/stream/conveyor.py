@@ -50,6 +50,9 @@ class ConveyorSettings:
         How often positions are committed.
     drain_seconds
         How long a stop waits for what is in hand.
+    gather_seconds
+        Pause after a poll that brought something but not all that it might: messages that come one by one are then
+        fetched and committed several at a time.
     """
 
     workers: int = 8
@@ -57,6 +60,7 @@ class ConveyorSettings:
     heartbeat_seconds: float = 1.0
     commit_seconds: float = 0.25
     drain_seconds: float = 30.0
+    gather_seconds: float = 0.02
 
 
 class Conveyor:
@@ -174,6 +178,8 @@ class Conveyor:
         messages = consumer.poll(max_records=most, max_bytes=_MOST_BYTES, timeout_seconds=timeout_seconds)
         for message in messages:
             self._hand(message, probe=probe)
+        if 0 < len(messages) < most:
+            time.sleep(self._settings.gather_seconds)
         return bool(messages)
 
     def _again(self, consumer: Consumer) -> None:
