@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import sys
 import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
-from tarnhelm.cli.console import ExitCode, err, out, reports_errors, show_codes
+from tarnhelm.cli.console import ExitCode, out, reports_errors, show_codes
 from tarnhelm.cli.places import Places
+from tarnhelm.cli.progress import FileProgress
 from tarnhelm.common import errors
 from tarnhelm.common.errors import Disposition, TarnhelmError
 from tarnhelm.gateway.broker.topics import TopicSpec
@@ -51,7 +50,6 @@ What the broker has acknowledged is durable there; the gateway takes it in when 
 _READ_BYTES: Final = 1 << 20
 _MOST_WAITING: Final = 256
 _WAIT_SECONDS: Final = 150.0
-_LINE_SECONDS: Final = 10.0
 _FOLDER: Final = "folder:"
 _KAFKA: Final = "kafka://"
 
@@ -236,51 +234,15 @@ class _Run:
         self._progress(self._counts)
 
 
-class SendProgress:
-    """A bar with an estimate on a terminal, a line now and then elsewhere; on stderr.
-
-    Parameters
-    ----------
-    files, total_bytes
-        What lies before it; archives count as one file, so more may come.
-    """
+class SendProgress(FileProgress):
+    """Shows what was sent so far."""
 
     def __init__(self, files: int, total_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._files = files
-        self._bytes = max(total_bytes, 1)
-        self._clock = clock
-        self._begun = clock()
-        self._next_line = self._begun + _LINE_SECONDS
-        self._bar: Progress | None = None
-        if sys.stderr.isatty():
-            files_sent = TextColumn("{task.fields[files]} files")
-            columns = (BarColumn(), files_sent, DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-            self._bar = Progress(TextColumn("sending"), *columns, console=err(), transient=True)
-            self._task = self._bar.add_task("sending", total=self._bytes, files=f"0/{files:,}")
-
-    def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        super().__init__("sending", files, total_bytes, clock)
 
     def __call__(self, counts: _Counts) -> None:
         """Take the counts in."""
-        total = max(self._files, counts.done)
-        done_bytes = counts.sent_bytes + counts.passed_bytes
-        now = self._clock()
-        if self._bar is not None:
-            files = f"{counts.done:,}/{total:,}"
-            self._bar.update(self._task, completed=done_bytes, total=max(self._bytes, done_bytes), files=files)
-        elif now >= self._next_line:
-            self._next_line = now + _LINE_SECONDS
-            share = min(1.0, done_bytes / self._bytes)
-            left = (now - self._begun) * (1 - share) / share if share > 0.01 else 0.0
-            estimate = f", about {left:.0f} s left" if left else ""
-            print(f"{counts.done:,} of {total:,} files{estimate}", file=sys.stderr, flush=True)
+        self.show(counts.done, counts.done, counts.sent_bytes + counts.passed_bytes)
 
 
 def _pieces(read: Callable[[int], bytes]) -> Generator[bytes, None, None]:

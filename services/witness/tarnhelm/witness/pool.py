@@ -8,7 +8,6 @@ most a verdict about itself. The verdicts that come in together are signed toget
 from __future__ import annotations
 
 import asyncio
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -70,7 +69,6 @@ class JudgePool:
     def __init__(self, key: bytes, workers: int, limits: Limits, factory: str = FACTORY) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(key)
         self._loop = asyncio.get_running_loop()
-        self._owner = threading.get_ident()
         self._unsigned: list[tuple[Verdict, asyncio.Future[Verdict]]] = []
         self._dispatcher = Dispatcher()
         self._dispatcher.attach(self._loop)
@@ -138,19 +136,7 @@ class JudgePool:
 
     def close(self) -> None:
         """Stop the workers; what no caller waits for is not finished."""
-        if threading.get_ident() == self._owner:
-            self._end()
-            return
-        ended = threading.Event()
-
-        def end() -> None:
-            try:
-                self._end()
-            finally:
-                ended.set()
-
-        self._loop.call_soon_threadsafe(end)
-        ended.wait()
+        self._dispatcher.run_in_host(self._end)
 
     def _end(self) -> None:
         self._pool.close(drain=False)

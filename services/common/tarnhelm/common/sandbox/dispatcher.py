@@ -44,6 +44,7 @@ class Dispatcher:
         self._stopping = False
         self._owner: int | None = None
         self._host: asyncio.AbstractEventLoop | None = None
+        self._host_thread = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, fd: int, handler: Callable[[int], None]) -> None:
@@ -104,8 +105,26 @@ class Dispatcher:
     def attach(self, host: asyncio.AbstractEventLoop) -> None:
         """Let an event loop drive this one; call it, and :meth:`stop` later, in that loop's thread."""
         self._host = host
+        self._host_thread = threading.get_ident()
         host.add_reader(self._epoll.fileno(), self.run_once, 0.0)
         self._beat()
+
+    def run_in_host(self, work: Callable[[], None]) -> None:
+        """Do work in the thread of the loop that drives this one, and wait for it; at once where that is this thread."""
+        host = self._host
+        if host is None or threading.get_ident() == self._host_thread:
+            work()
+            return
+        ended = threading.Event()
+
+        def do() -> None:
+            try:
+                work()
+            finally:
+                ended.set()
+
+        host.call_soon_threadsafe(do)
+        ended.wait()
 
     def _beat(self) -> None:
         if self._host is not None:

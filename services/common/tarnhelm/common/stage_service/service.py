@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -121,7 +120,6 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
         self._calls: dict[Path, _Call] = {}
         self._bytes = 0
         self._loop = asyncio.get_running_loop()
-        self._owner = threading.get_ident()
         self._dispatcher = Dispatcher()
         self._dispatcher.attach(self._loop)
         self._pool = WorkerPool(
@@ -161,19 +159,7 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
 
     def close(self) -> None:
         """Stop the workers and remove the scratch folder; what no caller waits for is not finished."""
-        if threading.get_ident() == self._owner:
-            self._end()
-            return
-        ended = threading.Event()
-
-        def end() -> None:
-            try:
-                self._end()
-            finally:
-                ended.set()
-
-        self._loop.call_soon_threadsafe(end)
-        ended.wait()
+        self._dispatcher.run_in_host(self._end)
 
     def _end(self) -> None:
         self._pool.close(drain=False)
