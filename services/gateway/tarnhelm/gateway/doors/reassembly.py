@@ -119,6 +119,7 @@ class Reassembly:
         self._lock = threading.Lock()
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self._pending = 0
+        self._put_since_look = 0
         self._next_tidy = 0.0
 
     @property
@@ -154,6 +155,7 @@ class Reassembly:
             with self._lock:
                 known.seen[chunk.index] = len(chunk.data)
                 self._pending += len(chunk.data)
+                self._put_since_look += len(chunk.data)
         with self._lock:
             return Progress.COMPLETE if len(known.seen) == transfer.count else Progress.WAITING
 
@@ -214,6 +216,8 @@ class Reassembly:
         """Look through the store: yield what is complete and nobody takes in, and what is too old; tidy the rest."""
         now = self._clock()
         pending = 0
+        with self._lock:
+            self._put_since_look = 0
         for name, group in itertools.groupby(self._blobs.listing(AREA), key=lambda one: one.name.object_id):
             parts = {one.name.part: one for one in group}
             chunks = [one for part, one in parts.items() if part.startswith(_CHUNK)]
@@ -229,7 +233,8 @@ class Reassembly:
             else:
                 pending += sum(one.size for one in chunks)
                 yield Standing(transfer, len(chunks))
-        self._pending = pending
+        with self._lock:  # a chunk put meanwhile may have been passed by: counted once more until the next look
+            self._pending = pending + self._put_since_look
         if now >= self._next_tidy:
             self._next_tidy = now + min(_TIDY_SECONDS, self._settings.remember_seconds)
             self._tidy(now)
