@@ -62,7 +62,7 @@ class Row:
         return {name: 1000 * seconds / self.objects for name, seconds in sorted(self.cpu.items())}
 
 
-def send(folders, port, title, at_once=3):
+def send(folders, port, title, at_once=12):
     """Send each folder by one of dcmtk's storescu, several at the same time; returns the seconds it took."""
     turns = iter(folders)
     lock = threading.Lock()
