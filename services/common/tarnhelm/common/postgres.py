@@ -20,7 +20,7 @@ from psycopg_pool import ConnectionPool
 
 from tarnhelm.common.errors import ErrorCode, TarnhelmError
 
-__all__ = ["PASSING", "Database", "Tables"]
+__all__ = ["PASSING", "Database", "Tables", "noticing"]
 
 _T = TypeVar("_T")
 PASSING: Final = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
@@ -36,8 +36,8 @@ _NOTICING: Final = {
 }
 
 
-def _noticing(address: str) -> dict[str, int]:
-    """Return what notices a vanished server, but for what the address itself says of it."""
+def noticing(address: str) -> dict[str, Any]:
+    """Return connection parameters that notice a vanished server, but for what the address itself says of it."""
     said = conninfo_to_dict(address)
     return {name: value for name, value in _NOTICING.items() if name not in said}
 
@@ -145,7 +145,7 @@ class Database:
                 self._pool = ConnectionPool(
                     self._address,
                     kwargs={
-                        **_noticing(self._address),
+                        **noticing(self._address),
                         "autocommit": True,
                         "connect_timeout": max(1, int(self._wait_seconds)),
                     },

@@ -9,6 +9,7 @@ import grpc
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import CATALOGUE, TarnhelmError
+from tarnhelm.common.keepalive import CLIENT_OPTIONS
 from tarnhelm.common.serve import is_loopback
 from tarnhelm.common.serve.errors import CODE_KEY
 from tarnhelm.gateway.admin.people import PERSON_KEY, ROLE_KEY, SUBJECT_KEY, TOKEN_KEY
@@ -36,6 +37,7 @@ def channel_to(address: AdminAddress, *, asynchronous: bool) -> Any:
         ("grpc.max_receive_message_length", _MOST_BYTES),
         ("grpc.enable_http_proxy", 0),
         ("grpc.max_reconnect_backoff_ms", 5000),
+        *CLIENT_OPTIONS,
     ]
     if address.ca_file is None:
         if not is_loopback(address.target) or address.certificate_file is not None:

@@ -10,6 +10,7 @@ from tarnhelm.v1 import reveal_pb2 as pb
 from tarnhelm.v1 import reveal_pb2_grpc
 
 from tarnhelm.common.errors import BAD_REVEAL_SETTINGS, CATALOGUE, REVEAL_AWAY, ErrorCode, TarnhelmError
+from tarnhelm.common.keepalive import CLIENT_OPTIONS
 from tarnhelm.reveal.server.convert import events_of
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def _channel(settings: RemoteSettings) -> grpc.Channel:
         ("grpc.max_receive_message_length", 6 << 20),
         ("grpc.enable_http_proxy", 0),
         ("grpc.max_reconnect_backoff_ms", 5000),
+        *CLIENT_OPTIONS,
     )
     if settings.ca_file is None:
         if settings.server.rpartition(":")[0] not in {"127.0.0.1", "localhost", "[::1]"}:

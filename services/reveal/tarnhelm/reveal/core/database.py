@@ -6,26 +6,22 @@ may read and add, and can neither change nor delete a row.
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
 from psycopg import sql
-from psycopg_pool import ConnectionPool
 
-from tarnhelm.common.errors import CASES_BUSY, CASES_DAMAGED, TarnhelmError
+from tarnhelm.common.errors import CASES_BUSY, CASES_DAMAGED
+from tarnhelm.common.postgres import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from psycopg import Connection
 
 __all__ = ["CaseDatabase", "grant_serving", "make_tables"]
 
-_T = TypeVar("_T")
 _WAIT_SECONDS: Final = 10.0
-_PASSING: Final = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 _MAKING: Final = 0x7265766D
 _TABLES: Final = """
 CREATE SCHEMA IF NOT EXISTS reveal;
@@ -52,8 +48,8 @@ GRANT SELECT, INSERT ON reveal.event, reveal.person TO {role}
 """
 
 
-class CaseDatabase:
-    """A pool of connections; safe among threads, belongs to one process.
+class CaseDatabase(Database):
+    """A pool of connections in autocommit mode; safe among threads.
 
     Parameters
     ----------
@@ -70,58 +66,25 @@ class CaseDatabase:
     """
 
     def __init__(self, address: str, *, connections: int = 8) -> None:
-        self._guard = threading.Lock()
-        self._pool: ConnectionPool[Connection[Any]] = ConnectionPool(
+        super().__init__(
             address,
-            kwargs={"autocommit": True, "connect_timeout": int(_WAIT_SECONDS)},
             configure=_configure,
-            min_size=1,
-            max_size=connections,
-            timeout=_WAIT_SECONDS,
-            open=True,
+            prepare=make_tables,
+            away=CASES_BUSY,
+            broken=CASES_DAMAGED,
+            connections=connections,
+            wait_seconds=_WAIT_SECONDS,
         )
-        try:
-            self.use(make_tables)
-        except BaseException:
-            self.close()
-            raise
-
-    def use(self, work: Callable[[Connection[Any]], _T]) -> _T:
-        """Do work with a connection in autocommit mode; again, if the server had closed it meanwhile.
-
-        The work must come to the same when it is done twice.
-        """
-        try:
-            try:
-                with self._pool.connection() as connection:
-                    return work(connection)
-            except _PASSING:
-                self._pool.drain()
-                with self._pool.connection() as connection:
-                    return work(connection)
-        except _PASSING:
-            raise TarnhelmError(CASES_BUSY) from None
-        except psycopg.Error:
-            raise TarnhelmError(CASES_DAMAGED) from None
 
     @contextmanager
     def alone(self, lock: int) -> Iterator[None]:
         """Hold one of the database's locks against every other process; freed when the connection dies."""
-        try:
-            with self._pool.connection() as connection:
-                connection.execute("SELECT pg_advisory_lock(%s)", (lock,))
-                try:
-                    yield
-                finally:
-                    connection.execute("SELECT pg_advisory_unlock(%s)", (lock,))
-        except _PASSING:
-            raise TarnhelmError(CASES_BUSY) from None
-        except psycopg.Error:
-            raise TarnhelmError(CASES_DAMAGED) from None
-
-    def close(self) -> None:
-        """Let the connections go."""
-        self._pool.close()
+        with self.lasting() as connection:
+            connection.execute("SELECT pg_advisory_lock(%s)", (lock,))
+            try:
+                yield
+            finally:
+                connection.execute("SELECT pg_advisory_unlock(%s)", (lock,))
 
 
 def make_tables(connection: Connection[Any]) -> None:

@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 
 from tarnhelm.common.errors import ANCHOR_AWAY, TarnhelmError
+from tarnhelm.common.postgres import noticing
 from tarnhelm.reveal.core.audit.lines import Head, parse_head
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class PostgresAnchor:
                 self._address,
                 autocommit=True,
                 connect_timeout=_WAIT_SECONDS,
+                **noticing(self._address),
                 options="-c synchronous_commit=on -c statement_timeout=10s",
             )
         return self._connection
