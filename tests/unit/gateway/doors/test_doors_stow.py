@@ -159,11 +159,13 @@ def test_what_admission_keeps_is_success(files, reception):
     ],
 )
 def test_faults_of_admission_become_statuses(files, answer, status, reason):
-    admitter = RecordingAdmitter()
+    admitter, stream = RecordingAdmitter(), io.StringIO()
     admitter.answer = answer
-    with open_door(admitter) as door:
+    with open_door(admitter, log=EventLog(stream, time.time)) as door:
         found, headers, body = post(door, multipart(files[0]))
     assert found == status
+    (ended,) = [line for line in map(json.loads, stream.getvalue().splitlines()) if line.get("status")]
+    assert (ended["status"], bool(ended["code"])) == (status, status == 503)
     assert json.loads(body)["00081198"]["Value"][0]["00081197"]["Value"] == [reason]
     assert ("retry-after" in headers) == (status == 503)
 

@@ -166,6 +166,7 @@ class StowDoor:
             response = Response(document, status, media_type=_DICOM_JSON)
             if status == 503:
                 response.headers["Retry-After"] = str(_BUSY_SECONDS)
+                code = next((part.code for part in store.parts if not part.good), "")
         except TarnhelmError as error:
             code, status = error.code, _STATUS_OF.get(error.code, 500)
             response = self._short(status, code)
