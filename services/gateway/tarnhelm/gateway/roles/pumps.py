@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tarnhelm.gateway.stages.remote_channel import RemoteSettings
     from tarnhelm.gateway.stages.stage_calls import JudgeClient, StageClient
-    from tarnhelm.gateway.stream.pump import Work
+    from tarnhelm.gateway.stream.settling import Work
 
 __all__ = ["run_metadata", "run_witness"]
 

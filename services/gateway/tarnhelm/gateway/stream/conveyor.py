@@ -70,7 +70,7 @@ class Conveyor:
     ----------
     handle
         Called in a worker thread with the message and whether it is the one that looks if the dependency is back;
-        must not raise.
+        must not raise. None: whoever has it now calls :meth:`ended`.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Conveyor:
         topic: str,
         settings: ConveyorSettings,
         breaker: Breaker,
-        handle: Callable[[Message, bool], Handled],
+        handle: Callable[[Message, bool], Handled | None],
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -103,8 +103,13 @@ class Conveyor:
 
     @property
     def in_hand(self) -> int:
-        """Messages that worker threads have or wait for."""
+        """Messages that worker threads have or wait for, or that have not ended yet."""
         return self._in_hand
+
+    def ended(self, message: Message, handled: Handled) -> None:
+        """Say what became of a message; from any thread."""
+        self._ended.put((message, handled))
+        self._free.set()
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set, and then until what is in hand is done."""
@@ -213,8 +218,9 @@ class Conveyor:
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             message, probe = task
-            self._ended.put((message, self._handle(message, probe)))
-            self._free.set()
+            handled = self._handle(message, probe)
+            if handled is not None:
+                self.ended(message, handled)
 
     def _collect(self, consumer: Consumer, wait_seconds: float = 0.0) -> None:
         """Take what the workers have ended, and commit now and then."""

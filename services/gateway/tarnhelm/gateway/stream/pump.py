@@ -2,6 +2,9 @@
 
 The order within an object is always: result blob if absent, outcome if absent with the record's next state, message,
 done. Between any two of them the process may die: whoever gets the message again finds what stands and goes on from it.
+
+A worker ends with the result blob. What then has to be recorded and told is done for several objects together, by one
+thread in one transaction.
 """
 
 from __future__ import annotations
@@ -12,18 +15,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common import errors, events
 from tarnhelm.common.errors import Disposition, TarnhelmError
 from tarnhelm.common.stage import Status
 from tarnhelm.gateway.fsm import TABLE, Event, Lifecycle
-from tarnhelm.gateway.record import ObjectRecord, State
+from tarnhelm.gateway.record import ObjectRecord
 from tarnhelm.gateway.state import StaleRecordError, Step
 from tarnhelm.gateway.stream import road
 from tarnhelm.gateway.stream.breaker import Breaker, BreakerSettings
 from tarnhelm.gateway.stream.conveyor import Conveyor, ConveyorSettings, Handled
+from tarnhelm.gateway.stream.gathering import Gathering
 from tarnhelm.gateway.stream.plan_cache import PlanCache
+from tarnhelm.gateway.stream.settling import MOST_ATTEMPTS, Answer, Answered, Settler, Work
 from tarnhelm.gateway.stream.turns import Turns
 
 if TYPE_CHECKING:
@@ -35,11 +40,10 @@ if TYPE_CHECKING:
     from tarnhelm.gateway.stream.publishing import Publisher
     from tarnhelm.gateway.stream.road import Failpoint
 
-__all__ = ["MOST_ATTEMPTS", "Answer", "Pump", "PumpSettings", "Work"]
+__all__ = ["Pump", "PumpSettings"]
 
-MOST_ATTEMPTS: Final = 3
-"""So often may a service lose one object after it took it on; the last time it has it alone."""
 _STALE_TRIES: Final = 8
+_SETTLE_SECONDS: Final = 30.0
 _MIB: Final = 1024**2
 
 
@@ -51,53 +55,14 @@ class PumpSettings:
     ----------
     max_bytes_in_flight
         Sum of the sizes of the objects in hand.
+    gather_seconds
+        How long an answer waits for others, with which it is recorded in one transaction.
     """
 
     max_bytes_in_flight: int = 256 * _MIB
+    gather_seconds: float = 0.02
     conveyor: ConveyorSettings = field(default_factory=ConveyorSettings)
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of the work on one object.
-
-    Attributes
-    ----------
-    status, code
-        RETRY: nothing is known to be wrong with the object; STG-006 counts as an attempt.
-    body
-        The outcome or the verdict.
-    fresh
-        Whether a service was asked now; else it was found recorded.
-    """
-
-    status: Status
-    code: str = ""
-    seconds: float = 0.0
-    body: Any = None
-    fresh: bool = True
-
-
-class Work(Protocol):
-    """What a pump does with an object, without the waiting, the suspecting and the remembering."""
-
-    @property
-    def step(self) -> str:
-        """The step's name."""
-        ...
-
-    def enter(self, record: ObjectRecord) -> tuple[Event, ...]:
-        """Return the events that say that the step has begun."""
-        ...
-
-    def ask(self, record: ObjectRecord, plan: ProjectPlan) -> Answer:
-        """Do the work; blocks. Raises TarnhelmError for what is not a service's answer."""
-        ...
-
-    def settle(self, record: ObjectRecord, plan: ProjectPlan, answer: Answer) -> ObjectRecord:
-        """Record a final answer within a transaction, and return the record that it leads to; it is saved then."""
-        ...
 
 
 class Pump:
@@ -139,7 +104,6 @@ class Pump:
         self._meters = meters
         self._in_flight = None if meters is None else meters.in_flight.labels(work.step)
         self._clock = clock
-        self._failpoint = failpoint
         self._plans = PlanCache(state, clock=clock)
         self._breaker = breaker = Breaker(settings.breaker, monotonic=monotonic)
         if meters is not None:  # asked, not told: threads open and close it within the same moment
@@ -156,6 +120,8 @@ class Pump:
             self.handle,
             monotonic=monotonic,
         )
+        self._settler = Settler(work, state, publisher, life, log, meters=meters, clock=clock, failpoint=failpoint)
+        self._answered: Gathering[Answered] = Gathering(self._settle_all, settings.gather_seconds)
 
     @property
     def breaker(self) -> Breaker:
@@ -164,20 +130,30 @@ class Pump:
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set, and then until what is in hand is done."""
-        self._conveyor.run(stop)
+        self._answered.start(f"{self._work.step}-settles")
+        try:
+            self._conveyor.run(stop)
+        finally:
+            self._answered.close(_SETTLE_SECONDS)
 
     # --- one message -----------------------------------------------------------------------------------
 
-    def handle(self, message: Message, probe: bool = False) -> Handled:
-        """Take one message to its end; HELD where something that it needs is away. Never raises."""
+    def handle(self, message: Message, probe: bool = False) -> Handled | None:
+        """Take one message to its end; HELD where something that it needs is away. Never raises.
+
+        None: it has its answer, which is recorded with those of others; the conveyor is told then.
+        """
         try:
             task = road.read_task(message.value)
         except TarnhelmError as error:
             return self._bury(message, error.code, probe=probe)
-        return self.object(message, task.object_id, probe=probe)
+        return self._taken(message, task.object_id, probe=probe, gather=self._answered.running)
 
     def object(self, message: Message, object_id: str, *, probe: bool = False) -> Handled:
         """Take one object through the step, unless this pump has it in hand already."""
+        return self._taken(message, object_id, probe=probe, gather=False) or Handled.HELD
+
+    def _taken(self, message: Message, object_id: str, *, probe: bool, gather: bool) -> Handled | None:
         with self._busy_lock:
             if object_id in self._busy:  # a second delivery: the first one, before it in its partition, sees to it
                 if probe:
@@ -186,21 +162,34 @@ class Pump:
             self._busy.add(object_id)
         if self._in_flight is not None:
             self._in_flight.inc()
+        handled: Handled | None = Handled.HELD
         try:
-            return self._stepped(message, object_id, probe=probe)
+            handled = self._guarded(message, object_id, probe=probe, gather=gather)
+        finally:
+            if handled is not None:
+                self._out_of_hand(object_id)
+        return handled
+
+    def _out_of_hand(self, object_id: str) -> None:
+        with self._busy_lock:
+            self._busy.discard(object_id)
+        if self._in_flight is not None:
+            self._in_flight.dec()
+
+    def _guarded(
+        self, message: Message, object_id: str, *, probe: bool, gather: bool, answer: Answer | None = None
+    ) -> Handled | None:
+        try:
+            return self._stepped(message, object_id, probe=probe, gather=gather, answer=answer)
         except TarnhelmError as error:
             return self._away(error.code, object_id, probe=probe)
         except Exception as error:  # noqa: BLE001  # a fault of ours must not take the thread, nor every object after it
             return self._at_fault(object_id, error, probe=probe)
-        finally:
-            with self._busy_lock:
-                self._busy.discard(object_id)
-            if self._in_flight is not None:
-                self._in_flight.dec()
 
-    def _stepped(self, message: Message, object_id: str, *, probe: bool) -> Handled:
+    def _stepped(
+        self, message: Message, object_id: str, *, probe: bool, gather: bool, answer: Answer | None
+    ) -> Handled | None:
         """Do the step; raises TarnhelmError where state, blobs or broker are away."""
-        answer: Answer | None = None
         for _ in range(_STALE_TRIES):
             record = self._state.get(object_id)
             if record is None:
@@ -217,7 +206,7 @@ class Pump:
                 if probe:
                     self._breaker.not_now()
                 if step and answer is None:  # delivered again: whoever had it may have died before its message
-                    self._forward(record, step)
+                    self._settler.forward(record, step)
                 return Handled.DONE
             if answer is None:
                 with self._turns.turn(record.size, alone=record.attempts == MOST_ATTEMPTS - 1):
@@ -226,8 +215,11 @@ class Pump:
                     return self._wait(record, answer, probe=probe)
                 self._back(object_id, probe=probe)
                 probe = False
+                if gather and road.IMAGING not in plan.stages:  # members of one volume are recorded one by one
+                    self._answered.put(Answered(message, record, plan, answer))
+                    return None
             try:
-                self._settle(record, plan, answer)
+                self._settle(Answered(message, record, plan, answer))
             except StaleRecordError:  # somebody else stepped it: look again
                 continue
             return Handled.DONE
@@ -244,24 +236,37 @@ class Pump:
             self._log(events.PUMP_FAULT, stage=self._work.step, site=_site(error))
             return Answer(Status.QUARANTINE, errors.STAGE_FAULT.code)
 
-    def _settle(self, record: ObjectRecord, plan: ProjectPlan, answer: Answer) -> None:
-        """Make the answer durable, then tell."""
-        self._failpoint(f"{self._work.step}: before the record")
-        with self._state.together():
-            lost = answer.status is Status.RETRY
-            after = self._suspect(record) if lost else self._work.settle(record, plan, answer)
-            self._state.save(after, record)
-            code = after.code or answer.code
-            self._state.add_step(record.object_id, Step(self._clock(), self._work.step, code, answer.seconds))
-        self._failpoint(f"{self._work.step}: before the message")
-        if self._meters is not None:
-            self._meters.left(self._work.step, after.state.value, code, answer.seconds, record.size)
-        if after.state is State.QUARANTINED:
-            self._log(events.OBJECT_HELD, object=record.object_id, code=code, state=after.state.value, site="")
-        step = road.next_step(after, plan)
-        if step:
-            self._forward(after, step)
-        self._failpoint(f"{self._work.step}: before done")
+    # --- what became of it -----------------------------------------------------------------------------
+
+    def _settle(self, one: Answered) -> None:
+        (after,) = self._settler.record([one])
+        self._settler.tell(one, after)
+
+    def _settle_all(self, ones: list[Answered]) -> None:
+        """Settle several objects together, or each for itself where one of them does not allow that."""
+        try:
+            afters = self._settler.record(ones)
+        except Exception as error:  # noqa: BLE001  # nothing was kept: the state is away, or one of them does not go
+            code = error.code if isinstance(error, TarnhelmError) and error.disposition is Disposition.RETRY else ""
+            for one in ones:
+                name = one.record.object_id
+                self._ended(one, self._away(code, name, probe=False) if code else self._settled_alone(one))
+        else:
+            for one, after in zip(ones, afters, strict=True):
+                try:
+                    self._settler.tell(one, after)
+                    handled = Handled.DONE
+                except Exception as error:  # noqa: BLE001  # a fault of ours
+                    handled = self._at_fault(one.record.object_id, error, probe=False)
+                self._ended(one, handled)
+
+    def _settled_alone(self, one: Answered) -> Handled:
+        handled = self._guarded(one.message, one.record.object_id, probe=False, gather=False, answer=one.answer)
+        return handled or Handled.HELD
+
+    def _ended(self, one: Answered, handled: Handled) -> None:
+        self._out_of_hand(one.record.object_id)
+        self._conveyor.ended(one.message, handled)
 
     def _at_fault(self, object_id: str, error: Exception, *, probe: bool) -> Handled:
         """Quarantine an object that this pump cannot step; where that is not possible either, wait."""
@@ -284,23 +289,7 @@ class Pump:
             self._state.save(self._life.step(record, Event.FAIL, code=code), record)
             self._state.add_step(record.object_id, Step(self._clock(), self._work.step, code))
 
-    def _forward(self, record: ObjectRecord, step: str) -> None:
-        if step != road.IMAGING:  # volumes are gathered by assemble, which finds them in the state
-            self._publisher.send(record, step)
-
     # --- what is not an answer -------------------------------------------------------------------------
-
-    def _suspect(self, record: ObjectRecord) -> ObjectRecord:
-        """Count one attempt; the third one is the last."""
-        attempts = record.attempts + 1
-        code = errors.STAGE_LOST.code
-        start = self._work.enter(record)
-        stage = record.stage if self._work.step == road.WITNESS else self._work.step
-        self._log(events.OBJECT_SUSPECT, object=record.object_id, stage=self._work.step, code=code, attempts=attempts)
-        if attempts >= MOST_ATTEMPTS:
-            code = errors.THREE_TIMES_LOST.code
-            return self._life.step(record, *start, Event.FAIL, stage=stage, code=code, attempts=attempts)
-        return self._life.step(record, *start, Event.PARK, stage=stage, code=code, attempts=attempts)
 
     def _wait(self, record: ObjectRecord, answer: Answer, *, probe: bool) -> Handled:
         """Hold the message while a dependency is away; an object that alone meets it so is parked."""

@@ -20,7 +20,7 @@ from tarnhelm.gateway.stages.stage_calls import StageCall
 from tarnhelm.gateway.stream import road
 from tarnhelm.gateway.stream.assembling import collect
 from tarnhelm.gateway.stream.publishing import trace_in
-from tarnhelm.gateway.stream.pump import Answer
+from tarnhelm.gateway.stream.settling import Answer
 
 if TYPE_CHECKING:
     from tarnhelm.common.tickets import TicketIssuer
@@ -117,7 +117,7 @@ class _Result:
 
 
 class StageWork:
-    """One stage; see :class:`tarnhelm.gateway.stream.pump.Work`.
+    """One stage; see :class:`tarnhelm.gateway.stream.settling.Work`.
 
     Parameters
     ----------

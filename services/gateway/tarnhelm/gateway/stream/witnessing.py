@@ -16,7 +16,7 @@ from tarnhelm.gateway.record import ObjectRecord, State
 from tarnhelm.gateway.stages.stage_calls import JudgeCall
 from tarnhelm.gateway.stream import road
 from tarnhelm.gateway.stream.publishing import trace_in
-from tarnhelm.gateway.stream.pump import Answer
+from tarnhelm.gateway.stream.settling import Answer
 from tarnhelm.gateway.stream.staging import BlobSource
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ __all__ = ["WitnessWork"]
 
 
 class WitnessWork:
-    """The witness; see :class:`tarnhelm.gateway.stream.pump.Work`.
+    """The witness; see :class:`tarnhelm.gateway.stream.settling.Work`.
 
     Parameters
     ----------
