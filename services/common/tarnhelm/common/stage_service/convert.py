@@ -17,7 +17,7 @@ from tarnhelm.common.errors import CATALOGUE
 from tarnhelm.common.stage import ObjectFacts, StageOutcome, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["MalformedError", "facts_message", "facts_of", "outcome_from", "result_message"]
 
@@ -40,6 +40,7 @@ _UIDS: Final = ("sop_class_uid", "transfer_syntax_uid", "study_uid", "series_uid
 _WORDS: Final = ("modality", "body_part", "photometric", "gate_rule")
 _NUMBERS: Final = ("rows", "columns", "frames", "samples_per_pixel", "bits_allocated", "bits_stored", "instance_number",
                    "series_number")  # fmt: skip
+Counts = dict[tuple[str, str], int]
 _SUBJECT_LETTERS: Final = 64
 _KEY_LETTERS: Final = 300
 _MOST_COUNTS: Final = 50_000
@@ -103,8 +104,13 @@ def result_message(stage: str, outcome: StageOutcome) -> stage_pb2.StageResult:
     )
 
 
-def outcome_from(message: stage_pb2.StageResult) -> StageOutcome:
-    """Read an outcome; raises MalformedError. Its text comes from this house's own catalogue."""
+def outcome_from(
+    message: stage_pb2.StageResult, known: Callable[[Counts], Counts] = lambda counts: counts
+) -> StageOutcome:
+    """Read an outcome; raises MalformedError. Its text comes from this house's own catalogue.
+
+    ``known`` may give another mapping of the same counts, so that equal ones are one object.
+    """
     status = _FROM_WIRE.get(message.status)
     methods = tuple(message.methods)
     good = (
@@ -129,8 +135,8 @@ def outcome_from(message: stage_pb2.StageResult) -> StageOutcome:
         output_sha256=message.output_sha256,
         source_bytes=message.source_bytes,
         output_bytes=message.output_bytes,
-        actions=_counts_of(message.actions),
-        findings=_counts_of(message.findings),
+        actions=known(_counts_of(message.actions)),
+        findings=known(_counts_of(message.findings)),
         methods=methods,
         seconds=message.seconds,
     )
@@ -148,7 +154,7 @@ def _counts_message(counts: Mapping[tuple[str, str], int]) -> list[stage_pb2.Att
     return [made(first=first, second=second, count=count) for (first, second), count in counts.items()]
 
 
-def _counts_of(counts: Iterable[stage_pb2.AttributeCount]) -> dict[tuple[str, str], int]:
+def _counts_of(counts: Iterable[stage_pb2.AttributeCount]) -> Counts:
     found = {(one.first, one.second): one.count for one in counts}
     if len(found) > _MOST_COUNTS:
         raise MalformedError

@@ -10,7 +10,7 @@ from tarnhelm.v1 import witness_pb2 as pb
 from tarnhelm.v1 import witness_pb2_grpc
 
 from tarnhelm.common.errors import CATALOGUE, STAGE_AWAY, STAGE_LOST, ErrorCode
-from tarnhelm.common.stage_service.whole import fits
+from tarnhelm.common.stage_service.whole import fits, joined
 from tarnhelm.gateway.stages.remote_channel import (
     Feed,
     RemoteSettings,
@@ -54,7 +54,11 @@ class RemoteJudge:
         self._channel = open_channel(settings)
         stub = witness_pb2_grpc.WitnessServiceStub(self._channel)
         self._judge = stub.Judge
-        self._judge_whole = stub.JudgeWhole
+        self._judge_whole = self._channel.unary_unary(
+            "/tarnhelm.v1.WitnessService/JudgeWhole",
+            request_serializer=_whole_written,
+            response_deserializer=pb.JudgeWholeResponse.FromString,
+        )
 
     def close(self) -> None:
         """End the calls in hand and close the channel."""
@@ -67,9 +71,7 @@ class RemoteJudge:
         ask: Any
         request: Any
         if fits(header, call.source_size + call.result_size, self._settings.whole_bytes):
-            request = pb.JudgeWholeRequest(header=header)
-            request.source = gathered(source, call.source_size)
-            request.result = gathered(result, call.result_size)
+            request = header, gathered(source, call.source_size), gathered(result, call.result_size)
             ask = self._judge_whole
         else:
             feeds = Feed(source), Feed(result)
@@ -101,6 +103,12 @@ def _header(call: JudgeCall) -> pb.JudgeHeader:
         result_sha256=call.result_sha256,
         masks=[pb.WitnessMask(**mask._asdict()) for mask in call.masks],
     )
+
+
+def _whole_written(request: tuple[pb.JudgeHeader, bytes, bytes]) -> bytes:
+    """Write a JudgeWholeRequest."""
+    header, source, result = request
+    return joined(header.SerializeToString(), source, result)
 
 
 def _requests(header: pb.JudgeHeader, source: Feed, result: Feed) -> Iterator[pb.JudgeRequest]:

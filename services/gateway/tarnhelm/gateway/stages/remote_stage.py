@@ -11,7 +11,7 @@ from tarnhelm.v1 import stage_pb2, stage_pb2_grpc
 from tarnhelm.common.errors import STAGE_AWAY, STAGE_LOST, STAGE_REQUEST, ErrorCode
 from tarnhelm.common.stage import StageOutcome, Status
 from tarnhelm.common.stage_service.convert import MalformedError, facts_message, outcome_from, result_message
-from tarnhelm.common.stage_service.whole import WHOLE_RESULT_BYTES, fits
+from tarnhelm.common.stage_service.whole import WHOLE_RESULT_BYTES, fits, joined, parted
 from tarnhelm.gateway.stages.remote_channel import (
     Feed,
     RemoteSettings,
@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 _MOST_CONFIG_BYTES: Final = 4 << 20
+_MOST_KNOWN: Final = 128
 _PART: Final = 0
 
 
@@ -74,7 +75,12 @@ class RemoteStage:
         self._channel = open_channel(settings)
         stub = stage_pb2_grpc.StageServiceStub(self._channel)
         self._process = stub.Process
-        self._process_whole = stub.ProcessWhole
+        self._process_whole = self._channel.unary_unary(
+            "/tarnhelm.v1.StageService/ProcessWhole",
+            request_serializer=_whole_written,
+            response_deserializer=_whole_read,
+        )
+        self._counts = _Known()
 
     @property
     def name(self) -> str:
@@ -97,11 +103,9 @@ class RemoteStage:
 
     def _whole(self, header: stage_pb2.JobHeader, call: StageCall, source: Source, sink: Sink) -> StageOutcome | None:
         """Work on one object in one message; None for a result that is too large for that."""
-        request = stage_pb2.ProcessWholeRequest(header=header)
-        request.data = gathered(source, call.size)  # in place: a message put into another is copied
         try:
-            response = self._process_whole(
-                request,
+            result, data = self._process_whole(
+                (header, gathered(source, call.size)),
                 timeout=deadline_of(call.limits, call.size, self._settings),
                 metadata=metadata_of(call.trace),
             )
@@ -109,21 +113,21 @@ class RemoteStage:
             return _ended(failure_of(error, accepted=was_accepted(error)))
         except ValueError:  # the channel was closed
             return _ended(STAGE_AWAY)
-        answer = _Answer(sink)
+        answer = _Answer(sink, self._counts)
         try:
-            answer.end(response.result)
+            answer.end(result)
         except MalformedError:
             return _ended(STAGE_LOST)
         if answer.too_large(call):
             return None
-        if data := response.data:
+        if data:
             answer.data(data)
         return answer.checked(call, self._name)
 
     def _streamed(self, header: stage_pb2.JobHeader, call: StageCall, source: Source, sink: Sink) -> StageOutcome:
         """Work on one object in pieces."""
         feed = Feed(source)
-        answer = _Answer(sink)
+        answer = _Answer(sink, self._counts)
         stream: Any = None
         try:
             stream = self._process(
@@ -169,11 +173,29 @@ class RemoteStage:
         )
 
 
+class _Known:
+    """Counts seen lately: nearly all objects of a series have the same, and the state knows them by their identity."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[tuple[tuple[str, str], int], ...], dict[tuple[str, str], int]] = {}
+
+    def __call__(self, counts: dict[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+        """Return the first mapping that was equal to this one."""
+        key = tuple(counts.items())
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[key] = counts
+        return found
+
+
 class _Answer:
     """What came back so far; raises MalformedError where it does not follow the protocol."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, counts: _Known) -> None:
         self._sink = sink
+        self._counts = counts
         self._summing = sink if isinstance(sink, SummingSink) else None
         self._digest = hashlib.sha256()
         self._size = 0
@@ -197,7 +219,7 @@ class _Answer:
         else:
             raise MalformedError
 
-    def data(self, data: bytes) -> None:
+    def data(self, data: bytes | memoryview) -> None:
         """Hand on the next bytes."""
         if self._summing is None:
             self._digest.update(data)
@@ -206,7 +228,7 @@ class _Answer:
 
     def end(self, result: stage_pb2.StageResult) -> None:
         """Take the outcome."""
-        self.outcome = outcome_from(result)
+        self.outcome = outcome_from(result, self._counts)
         self._stage = result.stage
 
     def too_large(self, call: StageCall) -> bool:
@@ -227,6 +249,22 @@ class _Answer:
         if outcome.output_sha256 != digest or outcome.output_bytes != self._size:
             return _ended(STAGE_LOST)
         return outcome
+
+
+def _whole_written(request: tuple[stage_pb2.JobHeader, bytes]) -> bytes:
+    """Write a ProcessWholeRequest."""
+    header, data = request
+    return joined(header.SerializeToString(), data)
+
+
+def _whole_read(message: bytes) -> tuple[stage_pb2.StageResult, bytes | memoryview]:
+    """Read a ProcessWholeResponse; the data are a view of it."""
+    found = parted(message, 2)
+    if found is None:
+        response = stage_pb2.ProcessWholeResponse.FromString(message)
+        return response.result, response.data
+    result, data = found
+    return stage_pb2.StageResult.FromString(result), data
 
 
 def _requests(header: stage_pb2.JobHeader, feed: Feed) -> Iterator[stage_pb2.ProcessRequest]:

@@ -33,7 +33,7 @@ __all__ = [
 
 Source = Callable[[], Iterator[bytes]]
 """Opens an object and gives its bytes in pieces; may be called again where a call has to be made anew."""
-Sink = Callable[[bytes], object]
+Sink = Callable[[bytes | memoryview], object]
 """Takes the next bytes of a result; see :class:`SummingSink`."""
 
 
@@ -41,7 +41,7 @@ Sink = Callable[[bytes], object]
 class SummingSink(Protocol):
     """A sink that computes the digest of what it gets, so that nobody else need."""
 
-    def __call__(self, data: bytes) -> object:
+    def __call__(self, data: bytes | memoryview) -> object:
         """Take the next bytes."""
         ...
 

@@ -86,7 +86,7 @@ class _Result:
         self._name = name
         self._writer: BlobWriter | None = None
 
-    def __call__(self, data: bytes) -> None:
+    def __call__(self, data: bytes | memoryview) -> None:
         if self._writer is None:
             self._writer = self._blobs.begin(self._name)
         self._writer.write(data)
