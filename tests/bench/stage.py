@@ -29,7 +29,7 @@ from tests.support.stage_servers import (
     start_witness,
 )
 
-from tarnhelm.common.serve.heap import keep_freed_memory
+from tarnhelm.common.heap import keep_freed_memory
 from tarnhelm.common.stage import StageJob, Status
 from tarnhelm.gateway.stages.remote_judge import RemoteJudge
 from tarnhelm.gateway.stages.remote_stage import JudgeCall, RemoteStage, StageCall

@@ -45,11 +45,10 @@ class Trapped(ConfiguredCores):
 
 
 def _copied(job: StageJob, data: bytes) -> StageOutcome:
-    return StageOutcome(
-        Status.DONE,
-        output_sha256=hashlib.sha256(data).hexdigest() if job.dry_run else write_new(job.target, [data]),
-        output_bytes=len(data),
-    )
+    digest = hashlib.sha256(data).hexdigest()
+    if not job.dry_run:
+        write_new(job.target, [data], overwrite=True)
+    return StageOutcome(Status.DONE, output_sha256=digest, output_bytes=len(data))
 
 
 def make_core(limits: Limits) -> Trapped:

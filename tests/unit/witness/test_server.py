@@ -199,6 +199,29 @@ def test_parts_in_one_message_are_judged_as_those_of_a_stream(key, key_file):
     assert verify_verdict(key.public_key(), whole)
 
 
+def test_files_are_used_again_for_a_moment_and_hold_nothing_of_the_object_before(key_file):
+    spoiled = RESULT.replace(b"AXIAL 5.0 MM LUNG", b"KOWALCZYK JADWIGA") + bytes(10_000)
+
+    async def work(channel, running):
+        def parts() -> int:
+            return len(list(key_file.parent.glob("tarnhelm-witness-*/[0-9a-f]")))
+
+        answers = []
+        for result in (spoiled, RESULT, spoiled, RESULT):
+            verdict = verdict_of(await _call_whole(channel, _header(result=result), SOURCE, result))
+            answers.append((verdict.clean, verdict.output_sha256 == hashlib.sha256(result).hexdigest()))
+            assert parts() <= 2
+        with pytest.raises(grpc.aio.AioRpcError):
+            await _call_whole(channel, _header(), SOURCE, RESULT[:-1])
+        assert not parts(), "after an error nothing waits"
+        await _call_whole(channel, _header(), SOURCE, RESULT)
+        while parts():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return answers
+
+    assert _serving(key_file, work) == [(False, True), (True, True)] * 2
+
+
 def test_a_call_in_one_message_can_be_given_up(key_file):
     async def work(channel, running):
         for pid in running.pool.pids():

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError:
         parser.error("a certificate file cannot be read")
     _keep_memory_here()
-    plan = replace(settings.plan, config=settings.plan.limits)
+    plan = replace(settings.plan, config=settings.plan.limits, overwrites=True)
     try:
         serve.run(_serve(served, replace(settings, plan=plan), given))
     except OSError:

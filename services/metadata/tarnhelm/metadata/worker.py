@@ -29,10 +29,14 @@ _Core = MetadataCore | FinaliseCore
 
 def _metadata(config: MetadataConfig) -> MetadataCore:
     # The service has hashed the source when it came in; the pump knows which stages come after this one.
-    return MetadataCore(config, hash_source=False, refuse_unchecked=False)
+    return MetadataCore(config, hash_source=False, refuse_unchecked=False, overwrite=True)
 
 
-_MAKERS: Final[dict[str, Callable[[MetadataConfig], _Core]]] = {"metadata": _metadata, "finalise": FinaliseCore}
+def _finalise(config: MetadataConfig) -> FinaliseCore:
+    return FinaliseCore(config, overwrite=True)
+
+
+_MAKERS: Final[dict[str, Callable[[MetadataConfig], _Core]]] = {"metadata": _metadata, "finalise": _finalise}
 STAGES: Final = tuple(_MAKERS)
 """The steps that these workers know."""
 

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tarnhelm.v1 import witness_pb2 as pb
 
+from tarnhelm.common.stage_service.whole import parted
 from tarnhelm.witness.core import Finding, Mask, Verdict
 
-__all__ = ["masks_of", "response_of", "verdict_of"]
+__all__ = ["WholeRequest", "masks_of", "request_of", "response_of", "verdict_of"]
+
+
+class WholeRequest(NamedTuple):
+    """A ``JudgeWholeRequest`` whose parts are views of what came."""
+
+    header: pb.JudgeHeader
+    source: memoryview
+    result: memoryview
+
+
+def request_of(message: bytes) -> WholeRequest | pb.JudgeWholeRequest:
+    """Read a request without copying its parts; raises what the generated classes raise."""
+    found = parted(message, 3)
+    if found is None:
+        return pb.JudgeWholeRequest.FromString(message)
+    header, source, result = found
+    return WholeRequest(pb.JudgeHeader.FromString(header), source, result)
 
 
 def masks_of(header: pb.JudgeHeader) -> tuple[Mask, ...]:

@@ -20,6 +20,7 @@ from tarnhelm.witness.core import Mask, Verdict, sign_verdicts
 from tarnhelm.witness.worker import FACTORY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future
 
     from tarnhelm.common.limits import Limits
@@ -90,6 +91,10 @@ class JudgePool:
     def pids(self) -> tuple[int, ...]:
         """Process ids of the workers that live now."""
         return self._pool.pids()
+
+    def every_tick(self, check: Callable[[], None]) -> None:
+        """Call a function several times in a second, in the loop's thread."""
+        self._dispatcher.every_tick(lambda _now: check())
 
     def submit(self, case: Case, seconds: float) -> Future[Verdict]:
         """Have a case judged; :meth:`signed` waits for it. Until it is done a worker may read the files."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from tarnhelm.v1 import witness_pb2 as pb
 from tarnhelm.v1 import witness_pb2_grpc
 
 from tarnhelm.common import serve
@@ -22,6 +23,7 @@ from tarnhelm.common.errors import WITNESS_REQUEST, WITNESS_UNDECIDED
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.common.stage_service.scratch import Scratch
 from tarnhelm.common.stage_service.whole import MESSAGE_BYTES
+from tarnhelm.witness.convert import request_of
 from tarnhelm.witness.pool import JudgePool
 from tarnhelm.witness.service import Bounds, WitnessService
 from tarnhelm.witness.worker import FACTORY
@@ -84,6 +86,7 @@ def witness_service(settings: Settings) -> tuple[serve.Service, JudgePool]:
     scratch = Scratch(settings.scratch, "witness")
     pool = JudgePool(key, settings.workers, settings.limits, settings.factory)
     service = WitnessService(pool, scratch, settings.limits, settings.bounds)
+    pool.every_tick(service.tidy)
     made = serve.Service(
         NAME,
         lambda server: witness_pb2_grpc.add_WitnessServiceServicer_to_server(service, server),
@@ -91,6 +94,7 @@ def witness_service(settings: Settings) -> tuple[serve.Service, JudgePool]:
         faults=_FAULTS,
         serving=service.serving,
         message_bytes=MESSAGE_BYTES,
+        forms={"JudgeWhole": (request_of, pb.JudgeWholeResponse.SerializeToString)},
     )
     return made, pool
 

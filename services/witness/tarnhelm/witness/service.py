@@ -15,18 +15,20 @@ from tarnhelm.v1 import witness_pb2 as pb
 from tarnhelm.v1 import witness_pb2_grpc
 
 from tarnhelm.common.errors import STAGE_BROKEN, TOO_LARGE, WITNESS_BUSY, WITNESS_REQUEST, TarnhelmError
-from tarnhelm.common.stage_service.whole import ACCEPTED_KEY, WHOLE_BYTES, write_whole
+from tarnhelm.common.stage_service.scratch import write_over
+from tarnhelm.common.stage_service.whole import ACCEPTED_KEY, WHOLE_BYTES
 from tarnhelm.witness.convert import masks_of, response_of
 from tarnhelm.witness.core import Policy, Verdict
 from tarnhelm.witness.pool import Case, JudgePool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from concurrent.futures import Future
     from pathlib import Path
 
     from tarnhelm.common.limits import Limits
     from tarnhelm.common.stage_service.scratch import Scratch
+    from tarnhelm.witness.convert import WholeRequest
 
 __all__ = ["Bounds", "WitnessService"]
 
@@ -49,7 +51,7 @@ class Bounds:
 class _Call:
     """One call in hand."""
 
-    __slots__ = ("header", "policy", "result", "size", "source", "work")
+    __slots__ = ("header", "judged", "policy", "result", "size", "source", "work")
 
     def __init__(self, header: pb.JudgeHeader, policy: bytes, source: Path, result: Path) -> None:
         self.header = header
@@ -58,6 +60,7 @@ class _Call:
         self.result = result
         self.size = header.source_bytes + header.result_bytes
         self.work: Future[Verdict] | None = None
+        self.judged = False
 
 
 class WitnessService(witness_pb2_grpc.WitnessServiceServicer):
@@ -66,7 +69,7 @@ class WitnessService(witness_pb2_grpc.WitnessServiceServicer):
     Parameters
     ----------
     scratch
-        Where the parts in hand lie; an object's are removed when its call ends and no worker reads them.
+        Where the parts in hand lie; an object's are let go when its call ends and no worker reads them.
     """
 
     def __init__(self, pool: JudgePool, scratch: Scratch, limits: Limits, bounds: Bounds) -> None:
@@ -92,7 +95,7 @@ class WitnessService(witness_pb2_grpc.WitnessServiceServicer):
         first = await anext(request_iterator, None)
         if first is None or first.WhichOneof("message") != "header":
             raise TarnhelmError(WITNESS_REQUEST)
-        with self._in_hand(first.header) as call:
+        with self._in_hand(first.header, self._scratch.path) as call:
             await context.send_initial_metadata(((ACCEPTED_KEY, "1"),))
             remaining = context.time_remaining()
             seconds = self._limits.deadline_seconds(call.size)
@@ -100,16 +103,24 @@ class WitnessService(witness_pb2_grpc.WitnessServiceServicer):
                 await _receive(call.header, request_iterator, call.source, call.result)
             return await self._judged(call)
 
-    async def JudgeWhole(self, request: pb.JudgeWholeRequest, context: Any) -> pb.JudgeWholeResponse:  # noqa: N802
+    async def JudgeWhole(  # noqa: N802
+        self, request: WholeRequest | pb.JudgeWholeRequest, context: Any
+    ) -> pb.JudgeWholeResponse:
         """Judge one object whose parts came in one message."""
-        with self._in_hand(request.header) as call:
+        with self._in_hand(request.header, self._scratch.taken) as call:
             await context.send_initial_metadata(((ACCEPTED_KEY, "1"),))
             _take(request, call.source, call.result)
-            return pb.JudgeWholeResponse(verdict=await self._judged(call))
+            response = pb.JudgeWholeResponse(verdict=await self._judged(call))
+            call.judged = True
+            return response
+
+    def tidy(self) -> None:
+        """Remove what lies in the scratch folder for another object; for a timer."""
+        self._scratch.tidy()
 
     @contextlib.contextmanager
-    def _in_hand(self, header: pb.JudgeHeader) -> Iterator[_Call]:
-        """Judge a header and keep room for its parts.
+    def _in_hand(self, header: pb.JudgeHeader, name: Callable[[], Path]) -> Iterator[_Call]:
+        """Judge a header and keep room for its parts, under two names of this kind.
 
         Within, the header is good and there is room: whoever tells the caller so says that a failure is the
         object's from then on, not the service's.
@@ -120,15 +131,19 @@ class WitnessService(witness_pb2_grpc.WitnessServiceServicer):
         size = header.source_bytes + header.result_bytes
         if self._objects >= self._bounds.max_objects or self._bytes + size > self._bounds.max_scratch_bytes:
             raise TarnhelmError(WITNESS_BUSY, limit=self._bounds.max_objects)
-        call = _Call(header, policy, self._scratch.path(), self._scratch.path())
+        call = _Call(header, policy, name(), name())
         self._objects += 1
         self._bytes += size
 
         def release() -> None:
             self._objects -= 1
             self._bytes -= size
-            call.source.unlink(missing_ok=True)
-            call.result.unlink(missing_ok=True)
+            if call.judged:  # both files are whole, and of the sizes that are told
+                self._scratch.give_back(call.source, header.source_bytes)
+                self._scratch.give_back(call.result, header.result_bytes)
+            else:
+                self._scratch.drop(call.source)
+                self._scratch.drop(call.result)
 
         try:
             yield call
@@ -213,7 +228,7 @@ async def _receive(
         raise TarnhelmError(WITNESS_REQUEST)
 
 
-def _take(request: pb.JudgeWholeRequest, source: Path, result: Path) -> None:
+def _take(request: WholeRequest | pb.JudgeWholeRequest, source: Path, result: Path) -> None:
     """Write both parts of one message, exactly as long as announced; the source's digest is compared."""
     header = request.header
     for path, data, size, sha256 in (
@@ -223,4 +238,4 @@ def _take(request: pb.JudgeWholeRequest, source: Path, result: Path) -> None:
         good = len(data) == size and header.source_bytes + header.result_bytes <= WHOLE_BYTES
         if not good or (sha256 and hashlib.sha256(data).hexdigest() != sha256):
             raise TarnhelmError(WITNESS_REQUEST)
-        write_whole(path, data)
+        write_over(path, data)

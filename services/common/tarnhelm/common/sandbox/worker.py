@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tarnhelm.common.errors import NO_SPACE, TarnhelmError
+from tarnhelm.common.heap import keep_freed_memory
 from tarnhelm.common.limits import MIB, Limits
 from tarnhelm.common.sandbox import frames
 from tarnhelm.common.sandbox.channel import Caller, Channel
@@ -39,6 +40,7 @@ __all__ = ["Setup", "main"]
 
 _CPU_FACTOR = 2
 _MEMORY_STEP = 64 * MIB
+_HELD_BYTES = 32 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,7 @@ def _work(sock: socket.socket, slot_fd: int, setup: Setup) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    keep_freed_memory(_HELD_BYTES)
     work = _Work(core, channel, slot, setup)
     channel.send(frames.HELLO, confined.encode())
     work.run()

@@ -14,7 +14,7 @@ import grpc
 from tarnhelm.common import errors
 from tarnhelm.common.errors import Disposition, ErrorCode, TarnhelmError
 
-__all__ = ["CODE_KEY", "Faults", "Guard", "Observer", "peer_names", "status_of"]
+__all__ = ["CODE_KEY", "Faults", "Form", "Guard", "Observer", "peer_names", "status_of"]
 
 CODE_KEY: Final = "tarnhelm-code"
 """Trailing metadata: the stable code of the error."""
@@ -51,6 +51,8 @@ _BY_CODE: Final = {
 }
 
 Handler = Any
+Form = tuple[Callable[[bytes], Any], Callable[[Any], bytes]]
+"""Reads the requests of a method and writes its answers."""
 Observer = Callable[[str, str, float], None]
 """Told of each call: the full method, the code it ended with (``OK`` for an answer), the seconds it took."""
 
@@ -116,6 +118,8 @@ class Guard:
         Full service name → its codes; other services end such calls with INTERNAL and no code.
     observe
         Told of each call.
+    forms
+        Full method name → its messages, where the generated classes are not to read and write them.
     """
 
     def __init__(
@@ -124,11 +128,13 @@ class Guard:
         callers: Mapping[str, frozenset[str]],
         faults: Mapping[str, Faults] = MappingProxyType({}),
         observe: Observer = _unobserved,
+        forms: Mapping[str, Form] = MappingProxyType({}),
     ) -> None:
         self._server = server
         self._callers = callers
         self._faults = faults
         self._observe = observe
+        self._forms = forms
 
     def add_generic_rpc_handlers(self, handlers: Any) -> None:
         """Take what generated code gives twice; the other form names the methods."""
@@ -147,10 +153,8 @@ class Guard:
 
     def _wrapped(self, name: str, handler: Handler) -> Handler:
         service = name.strip("/").partition("/")[0]
-        method = _Method(
-            name, self._allowed(service, name), self._faults.get(service), handler.request_deserializer, self._observe
-        )
-        answers = handler.response_serializer
+        reads, answers = self._forms.get(name, (handler.request_deserializer, handler.response_serializer))
+        method = _Method(name, self._allowed(service, name), self._faults.get(service), reads, self._observe)
         if handler.unary_unary is not None:
             call = _guarded(handler.unary_unary, method, _parsed)
             return grpc.unary_unary_rpc_method_handler(call, None, answers)

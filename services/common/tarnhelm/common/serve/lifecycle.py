@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from tarnhelm.common.heap import keep_freed_memory
 from tarnhelm.common.keepalive import SERVER_OPTIONS
-from tarnhelm.common.serve.errors import Faults, Guard
-from tarnhelm.common.serve.heap import keep_freed_memory, settle_collector
+from tarnhelm.common.serve.errors import Faults, Form, Guard
+from tarnhelm.common.serve.heap import settle_collector
 from tarnhelm.common.serve.metrics import CallMetrics, MetricsServer
 from tarnhelm.common.serve.settings import ServerSettings
 
@@ -47,6 +48,8 @@ class Service:
         Whether its dependencies are there; asked ten times a second, so it must not wait.
     message_bytes
         Largest message that it takes, where that is more than the server's own bound.
+    forms
+        Method → how its messages are read and written, in the place of the generated classes.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Service:
     faults: Faults | None = None
     serving: Callable[[], bool] = _always
     message_bytes: int = 0
+    forms: Mapping[str, Form] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -113,7 +117,8 @@ async def start(settings: ServerSettings, *services: Service, metrics: CallMetri
                 *SERVER_OPTIONS,
             ),
         )
-        guard = Guard(server, settings.callers, faults, **observed)
+        forms = {f"/{service.name}/{name}": form for service in services for name, form in service.forms.items()}
+        guard = Guard(server, settings.callers, faults, forms=forms, **observed)
         for service in services:
             service.add(guard)
         checks = health.aio.HealthServicer()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from tarnhelm.common.errors import STAGE_GARBLED, STAGE_REQUEST, TOO_LARGE, TarnhelmError
 from tarnhelm.common.limits import MIB, Limits
 from tarnhelm.common.stage_service.convert import MalformedError, facts_of, outcome_from
-from tarnhelm.common.stage_service.whole import WHOLE_BYTES, write_whole
+from tarnhelm.common.stage_service.scratch import write_over
+from tarnhelm.common.stage_service.whole import WHOLE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -179,8 +180,8 @@ async def receive(announced: Announced, requests: AsyncIterator[stage_pb2.Proces
         raise TarnhelmError(STAGE_GARBLED)
 
 
-def take_whole(announced: Announced, data: bytes, path: Path) -> None:
-    """Write an object that came in one message to a new file.
+def take_whole(announced: Announced, data: bytes | memoryview, path: Path) -> None:
+    """Write an object that came in one message to a file that may have held another.
 
     Raises
     ------
@@ -191,4 +192,4 @@ def take_whole(announced: Announced, data: bytes, path: Path) -> None:
         raise TarnhelmError(STAGE_REQUEST)
     if len(data) < announced.size or hashlib.sha256(data).hexdigest() != announced.sha256:
         raise TarnhelmError(STAGE_GARBLED)
-    write_whole(path, data)
+    write_over(path, data)

@@ -20,6 +20,7 @@ from tarnhelm.common.stage import StageOutcome, Status
 from tarnhelm.common.stage_service.scratch import Scratch
 from tarnhelm.common.stage_service.service import Ask, Bounds, StageService, WorkerPlan
 from tarnhelm.common.stage_service.whole import MESSAGE_BYTES
+from tarnhelm.common.stage_service.whole_messages import request_of, response_bytes
 
 if TYPE_CHECKING:
     import argparse
@@ -132,5 +133,6 @@ def stage_service(
         faults=_FAULTS,
         serving=made.serving,
         message_bytes=MESSAGE_BYTES,
+        forms={"ProcessWhole": (request_of, response_bytes)},
     )
     return service, made

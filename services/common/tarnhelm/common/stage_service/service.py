@@ -23,10 +23,13 @@ from tarnhelm.common.stage_service.convert import result_message
 from tarnhelm.common.stage_service.receive import CHUNK_BYTES, Announced, HeaderReader, receive, take_whole
 from tarnhelm.common.stage_service.scratch import Scratch
 from tarnhelm.common.stage_service.whole import ACCEPTED_KEY, WHOLE_RESULT_BYTES
+from tarnhelm.common.stage_service.whole_messages import WholeResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from tarnhelm.common.stage_service.whole_messages import WholeRequest
 
 __all__ = ["Ask", "Bounds", "StageService", "WorkerPlan"]
 
@@ -34,6 +37,8 @@ Ask = Callable[[bytes, AssignRequest], Future[AssignReply]]
 """Puts the question of the object that a ticket admits; never blocks."""
 _ACCEPTED: Final = stage_pb2.ProcessResponse(accepted=stage_pb2.JobAccepted())
 _RETRY_SECONDS: Final = 5.0
+_RESULT: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""A worker that was taken over may have left a link or a pipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class WorkerPlan:
         whose options hold ``config``, ``config-digest`` and ``stage``. Its outcomes name the digest of what it wrote.
     stages
         The steps that it serves.
+    overwrites
+        The core writes over the file that it finds at its target, and cuts it to its length. Without, it finds none.
     """
 
     factory: str
@@ -70,12 +77,13 @@ class WorkerPlan:
     config: Any = None
     workers: int = 1
     limits: Limits = DEFAULT_LIMITS
+    overwrites: bool = False
 
 
 class _Call:
     """What is known of one call while a worker may have its object."""
 
-    __slots__ = ("announced", "asked", "gone", "source", "target", "work")
+    __slots__ = ("announced", "asked", "gone", "outcome", "source", "target", "work")
 
     def __init__(self, announced: Announced, source: Path, target: Path) -> None:
         self.announced = announced
@@ -83,6 +91,7 @@ class _Call:
         self.target = target
         self.work: Future[StageOutcome] | None = None
         self.asked: AssignRequest | None = None
+        self.outcome: StageOutcome | None = None
         self.gone = False
 
 
@@ -113,6 +122,7 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
         ended: Callable[[Announced, StageOutcome], None] = lambda _announced, _outcome: None,
     ) -> None:
         self._headers = HeaderReader(plan.stages, plan.limits)
+        self._overwrites = plan.overwrites
         self._scratch = scratch
         self._bounds = bounds
         self._assign = assign
@@ -122,6 +132,7 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
         self._loop = asyncio.get_running_loop()
         self._dispatcher = Dispatcher()
         self._dispatcher.attach(self._loop)
+        self._dispatcher.every_tick(lambda _now: scratch.tidy())
         self._pool = WorkerPool(
             PoolSettings(
                 plan.factory, plan.config, StageOutcome, AssignRequest, plan.workers, plan.limits,
@@ -173,7 +184,8 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
         first = await anext(request_iterator, None)
         if first is None or first.WhichOneof("message") != "header":
             raise TarnhelmError(errors.STAGE_REQUEST)
-        with self._in_hand(first.header) as call:
+        path = self._scratch.path
+        with self._in_hand(first.header, path, path) as call:
             announced = call.announced
             await context.write(_ACCEPTED)
             async with asyncio.timeout(announced.limits.deadline_seconds(announced.size)):
@@ -185,23 +197,27 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
             await context.write(stage_pb2.ProcessResponse(result=result_message(announced.stage, outcome)))
 
     async def ProcessWhole(  # noqa: N802
-        self, request: stage_pb2.ProcessWholeRequest, context: Any
-    ) -> stage_pb2.ProcessWholeResponse:
+        self, request: WholeRequest | stage_pb2.ProcessWholeRequest, context: Any
+    ) -> WholeResponse:
         """Work on one object that came in one message."""
-        with self._in_hand(request.header) as call:
+        scratch = self._scratch
+        with self._in_hand(request.header, scratch.taken, scratch.taken if self._overwrites else scratch.path) as call:
             announced = call.announced
             await context.send_initial_metadata(((ACCEPTED_KEY, "1"),))
             take_whole(announced, request.data, call.source)
             outcome = await self._worked_on(call)
-            response = stage_pb2.ProcessWholeResponse(result=result_message(announced.stage, outcome))
+            data = b""
             if outcome.status is Status.DONE and not announced.dry_run and outcome.output_bytes <= WHOLE_RESULT_BYTES:
-                response.data = _taken(call.target, WHOLE_RESULT_BYTES)
+                data = _read(call.target, outcome.output_bytes)
+                call.outcome = outcome
             self._ended(announced, outcome)
-            return response
+            return WholeResponse(result_message(announced.stage, outcome), data)
 
     @contextlib.contextmanager
-    def _in_hand(self, header: stage_pb2.JobHeader) -> Iterator[_Call]:
-        """Judge a header and keep room for its object.
+    def _in_hand(
+        self, header: stage_pb2.JobHeader, source: Callable[[], Path], target: Callable[[], Path]
+    ) -> Iterator[_Call]:
+        """Judge a header and keep room for its object, under names of these kinds.
 
         Within, the header is good and there is room: whoever tells the caller so says that a failure may be the
         object's from then on.
@@ -212,15 +228,19 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
         reserved = announced.size * (1 if announced.dry_run else 2)
         if len(self._calls) >= self._bounds.max_objects or self._bytes + reserved > self._bounds.max_scratch_bytes:
             raise TarnhelmError(errors.STAGE_BUSY, limit=self._bounds.max_objects)
-        call = _Call(announced, self._scratch.path(), self._scratch.path())
+        call = _Call(announced, source(), target())
         self._calls[call.target] = call
         self._bytes += reserved
 
         def release() -> None:
             self._calls.pop(call.target, None)
             self._bytes -= reserved
-            call.source.unlink(missing_ok=True)
-            call.target.unlink(missing_ok=True)
+            if call.outcome is None:
+                self._scratch.drop(call.source)
+                self._scratch.drop(call.target)
+            else:  # both files are whole, and of the sizes that are told
+                self._scratch.give_back(call.source, announced.size)
+                self._scratch.give_back(call.target, call.outcome.output_bytes)
 
         try:
             yield call
@@ -292,19 +312,21 @@ async def _send(part: int, path: Path, context: Any) -> None:
             await context.write(response)
 
 
-def _taken(path: Path, most: int) -> bytes:
-    """Read a result; a file that has more than ``most`` bytes is not the one that its outcome tells of."""
-    with _only(path) as descriptor:
-        size = os.fstat(descriptor).st_size
-        if size > most:
+def _read(path: Path, size: int) -> bytes:
+    """Read a result; a file of another size is not the one that its outcome tells of."""
+    descriptor = os.open(path, _RESULT)
+    try:
+        if os.fstat(descriptor).st_size != size:
             raise TarnhelmError(errors.STAGE_FAULT)
         return os.read(descriptor, size)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
 def _only(path: Path) -> Iterator[int]:
     """Open a result for reading and remove its name."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    descriptor = os.open(path, _RESULT)
     try:
         os.unlink(path)  # noqa: PTH108 - in an event loop pathlib's own is held to be slow
         yield descriptor

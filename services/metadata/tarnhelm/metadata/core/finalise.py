@@ -57,11 +57,14 @@ class FinaliseCore:
     ----------
     config
         Of the plan that the objects were admitted under; its profiles say what became of the dates.
+    overwrite
+        A file that is at the target already is written over.
     """
 
-    def __init__(self, config: MetadataConfig) -> None:
+    def __init__(self, config: MetadataConfig, *, overwrite: bool = False) -> None:
         _, profile, _ = compile_rules(config)
         self._dates = profile.dates
+        self._overwrite = overwrite
 
     def steps(self, job: StageJob) -> Generator[Any, Any, StageOutcome]:
         """Write the markers of one object; asks nothing.
@@ -112,7 +115,7 @@ class FinaliseCore:
             facts=facts,
             source_bytes=source.size,
             output_bytes=sum(map(len, parts)),
-            output_sha256="" if job.dry_run else write_new(job.target, parts),
+            output_sha256="" if job.dry_run else write_new(job.target, parts, overwrite=self._overwrite),
             methods=methods,
         )
 

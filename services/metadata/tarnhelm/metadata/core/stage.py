@@ -73,6 +73,8 @@ class MetadataCore:
         Whether an object whose pixels may show text or a face is refused here (``PIX-001`` to ``PIX-003``). Without,
         its header is cleaned and the outcome's facts say what it needs: whoever drives the stages decides, and a
         reviewer has a cleaned header to look at.
+    overwrite
+        A file that is at the target already is written over.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class MetadataCore:
         hash_source: bool = True,
         hash_output: bool = True,
         refuse_unchecked: bool = True,
+        overwrite: bool = False,
     ) -> None:
         compiler, profile, recipe = compile_rules(config)
         self._profile = profile
@@ -94,6 +97,7 @@ class MetadataCore:
         self._hash_source = hash_source
         self._hash_output = hash_output
         self._refuse_unchecked = refuse_unchecked
+        self._overwrite = overwrite
 
     def __call__(self, job: StageJob, assigner: Assigner) -> StageOutcome:
         """Clean one object.
@@ -139,7 +143,9 @@ class MetadataCore:
         context = rewriter.context(parsed, request, reply)
         written = rewriter.write(parsed, context, judged.outcomes)
         sizes = sum(map(len, written.parts))
-        digest = "" if job.dry_run else write_new(job.target, written.parts, hashed=self._hash_output)
+        digest = ""
+        if not job.dry_run:
+            digest = write_new(job.target, written.parts, hashed=self._hash_output, overwrite=self._overwrite)
         return StageOutcome(
             status=Status.DONE,
             facts=self._facts(parsed, context, judged, written.sop_uid),

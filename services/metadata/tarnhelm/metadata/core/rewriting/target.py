@@ -14,18 +14,29 @@ __all__ = ["write_new"]
 _PIECES_AT_ONCE: Final = 512
 
 
-def write_new(target: Path, parts: Sequence[bytes | memoryview], *, hashed: bool = True) -> str:
+def write_new(
+    target: Path, parts: Sequence[bytes | memoryview], *, hashed: bool = True, overwrite: bool = False
+) -> str:
     """Write all pieces to a new file, which is removed again where that fails.
+
+    Parameters
+    ----------
+    overwrite
+        A file that is there already is written over and cut to its new length; by default that is an error.
 
     Returns
     -------
     str
         sha256 (hex) of what was written; empty unless ``hashed``.
     """
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    how = os.O_NOFOLLOW if overwrite else os.O_EXCL
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, 0o600)
     try:
         with os.fdopen(descriptor, "wb", buffering=0) as file:
-            return _write_all(file.fileno(), parts, hashed=hashed)
+            digest = _write_all(file.fileno(), parts, hashed=hashed)
+            if overwrite:
+                file.truncate(sum(map(len, parts)))
+            return digest
     except BaseException:
         target.unlink(missing_ok=True)
         raise
