@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.releasing import World, all_released, route, until
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.stage import ObjectFacts
 from tarnhelm.gateway.destinations import FolderDestinationSettings, Notice, Parcel
+from tarnhelm.gateway.destinations import folder as folder_module
 from tarnhelm.gateway.destinations.folder import FolderDestination
 from tarnhelm.gateway.record import State
 
@@ -29,7 +31,7 @@ def folder(tmp_path):
 
 
 def files(folder):
-    root = folder._root
+    root = Path(folder._root)
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
@@ -64,9 +66,10 @@ def test_a_name_that_comes_between_is_not_replaced_either(folder, tmp_path, monk
     real = FolderDestination._write
 
     def write(work, one):
-        real(work, one)
+        fd = real(work, one)
         target.parent.mkdir(parents=True)
         target.write_bytes(b"other")
+        return fd
 
     monkeypatch.setattr(FolderDestination, "_write", staticmethod(write))
     with pytest.raises(TarnhelmError) as caught:
@@ -74,6 +77,60 @@ def test_a_name_that_comes_between_is_not_replaced_either(folder, tmp_path, monk
     assert caught.value.code == "DLV-012"
     assert target.read_bytes() == b"other"
     assert not list((tmp_path / "out/.incoming").iterdir())
+
+
+def test_several_at_once_have_an_answer_each(folder, tmp_path):
+    taken = tmp_path / "out/TH-1/study/series/0002.dcm"
+    taken.parent.mkdir(parents=True)
+    taken.write_bytes(b"other")
+
+    def broken():
+        yield b"half"
+        raise TarnhelmError(errors_of("GTW-003"))
+
+    folder.deliver(parcel(b"there", "TH-1/study/series/0003.dcm"))
+    parcels = [
+        parcel(b"one", "TH-1/study/series/0001.dcm"),
+        parcel(b"two", "TH-1/study/series/0002.dcm"),
+        parcel(b"there", "TH-1/study/series/0003.dcm"),
+        replace(parcel(b"four", "TH-1/study/series/0004.dcm"), source=broken),
+        parcel(b"five", "TH-2/study/series/0005.dcm"),
+    ]
+    answers = folder.deliver_all(parcels)
+    assert [answer and answer.code for answer in answers] == [None, "DLV-012", None, "GTW-003", None]
+    assert files(folder) == [f"TH-1/study/series/000{n}.dcm" for n in (1, 2, 3)] + ["TH-2/study/series/0005.dcm"]
+    assert (tmp_path / "out/TH-2/study/series/0005.dcm").read_bytes() == b"five"
+    assert not list((tmp_path / "out/.incoming").iterdir())
+
+
+def test_a_folder_that_cannot_be_synced_counts_as_not_delivered_and_is_synced_the_next_time(folder, monkeypatch):
+    real = folder_module._sync
+    synced = []
+
+    def refused(_place):
+        raise OSError(errno.EIO, "")
+
+    def seen(place):
+        synced.append(place)
+        real(place)
+
+    monkeypatch.setattr(folder_module, "_sync", refused)
+    answers = folder.deliver_all([parcel(), parcel(path="TH-1/study/series/0002.dcm")])
+    assert [answer.code for answer in answers] == ["DLV-006", "DLV-006"]
+    monkeypatch.setattr(folder_module, "_sync", seen)
+    folder.deliver(parcel())
+    root = folder._root
+    assert set(synced) == {root, f"{root}/TH-1", f"{root}/TH-1/study", f"{root}/TH-1/study/series"}
+    synced.clear()
+    folder.deliver(parcel(path="TH-1/study/series/0002.dcm"))
+    assert synced == [f"{root}/TH-1/study/series"]
+
+
+def test_the_folder_of_what_is_written_may_be_tidied_away(folder, tmp_path):
+    folder.deliver(parcel())
+    (tmp_path / "out/.incoming").rmdir()
+    folder.deliver(parcel(path="TH-1/study/series/0002.dcm"))
+    assert len(files(folder)) == 2
 
 
 @pytest.mark.parametrize("path", ["../a", "/etc/a", "a/../../b", "", ".incoming/x"])

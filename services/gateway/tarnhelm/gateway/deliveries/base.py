@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-__all__ = ["DeliveryRecord", "DeliveryState", "DeliveryStore", "Planned", "Released", "Sign"]
+__all__ = ["Begun", "DeliveryRecord", "DeliveryState", "DeliveryStore", "Planned", "Released", "Sign"]
 
 
 class DeliveryState(StrEnum):
@@ -93,6 +93,21 @@ class Released:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A delivery that was entered and claimed at once.
+
+    Attributes
+    ----------
+    line, supersedes
+        The object's manifest line and what it replaces; both empty where the line stood there before.
+    """
+
+    delivery: DeliveryRecord
+    line: bytes
+    supersedes: str
+
+
 Sign = Callable[[Planned, int, str, str], bytes]
 """Makes a line of (object, number in the chain, hash of the line before, object id of the version it replaces)."""
 
@@ -103,11 +118,14 @@ class DeliveryStore(Protocol):
     Errors: STA-001 and GTW-004 may be tried again.
     """
 
-    def plan(self, writer: str, planned: Sequence[Planned], sign: Sign, now: float) -> None:
+    def plan(self, writer: str, planned: Sequence[Planned], sign: Sign, now: float) -> Sequence[Begun]:
         """Enter deliveries and manifest lines of these objects, all or none.
 
         What is known already stays as it is. An object that comes with other bytes than before (it went through the
         stages again) gets a further line, and its deliveries begin anew.
+
+        A delivery that has an attempt already is the caller's from the begin, as if it had claimed it until its
+        ``due``. Returns those of them that were entered.
         """
         ...
 
@@ -119,12 +137,19 @@ class DeliveryStore(Protocol):
         """Keep claimed deliveries for longer."""
         ...
 
-    def settle(self, records: Sequence[DeliveryRecord]) -> None:
-        """Write down how claimed deliveries went; of one that somebody else has claimed since, only a success."""
+    def settle(self, records: Sequence[DeliveryRecord], ended: Sequence[str] = ()) -> None:
+        """Write down how claimed deliveries went; of one that somebody else has claimed since, only a success.
+
+        ``ended`` is written down in the same transaction, as by :meth:`ended`.
+        """
         ...
 
     def of(self, object_id: str) -> Sequence[DeliveryRecord]:
         """Deliveries of an object, by destination."""
+        ...
+
+    def of_all(self, object_ids: Sequence[str]) -> Mapping[str, Sequence[DeliveryRecord]]:
+        """Deliveries of several objects, by destination; those that have none are missing."""
         ...
 
     def listing(self, state: DeliveryState, destination: str = "", most: int = 1000) -> Sequence[DeliveryRecord]:

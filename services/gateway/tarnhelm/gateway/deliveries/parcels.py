@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tarnhelm.gateway.record import ObjectRecord
     from tarnhelm.gateway.state.base import StateStore
 
-__all__ = ["Bytes", "ParcelMaker", "facts_of", "path_of"]
+__all__ = ["Bytes", "Known", "ParcelMaker", "facts_of", "path_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,31 @@ class Bytes:
 
     size: int
     source: Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the plan of an object's release has found, for its delivery a moment later.
+
+    Attributes
+    ----------
+    pieces
+        The verified bytes, compared with the verdict's digest; None where they were not kept.
+    line, supersedes
+        Its manifest line, and the object id of the version that it replaces; both empty: to be looked up.
+    """
+
+    record: ObjectRecord
+    facts: ObjectFacts
+    size: int
+    pieces: tuple[bytes, ...] | None
+    line: bytes = b""
+    supersedes: str = ""
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much memory it takes."""
+        return 0 if self.pieces is None else self.size
 
 
 def facts_of(store: StateStore, record: ObjectRecord, first_stage: str) -> ObjectFacts:
@@ -76,8 +101,11 @@ class ParcelMaker:
         self._plan_of = plan_of
         self._memory_bytes = memory_bytes
 
-    def parcel(self, delivery: DeliveryRecord) -> Parcel:
+    def parcel(self, delivery: DeliveryRecord, known: Known | None = None) -> Parcel:
         """Return what is to be sent.
+
+        The record is read anew whatever is ``known``: the object may have been withdrawn a moment ago. What is known
+        of another revision of it is not used.
 
         Raises
         ------
@@ -92,9 +120,13 @@ class ParcelMaker:
         if not record.verdict or record.output_sha256 != delivery.sha256:
             raise TarnhelmError(errors.RESULT_CHANGED)
         plan = self._plan_of(record.plan_digest)
-        facts = facts_of(self._state, record, plan.stages[0] if plan else "metadata")
-        found = self.bytes_of(record, plan)
-        line, supersedes = self._deliveries.line(record.object_id, record.output_sha256)
+        if known is None or known.record != record:
+            facts = facts_of(self._state, record, plan.stages[0] if plan else "metadata")
+            known = Known(record, facts, 0, None)
+        facts, line, supersedes = known.facts, known.line, known.supersedes
+        found = self.bytes_of(record, plan) if known.pieces is None else Bytes(known.size, known.pieces.__iter__)
+        if not line:
+            line, supersedes = self._deliveries.line(record.object_id, record.output_sha256)
         return Parcel(
             object_id=record.object_id,
             project=record.project,
@@ -109,9 +141,18 @@ class ParcelMaker:
             trace=record.trace,
         )
 
-    def size_of(self, record: ObjectRecord, plan: ProjectPlan | None) -> int:
-        """Size of the verified bytes; raises GTW-003 and DLV-017."""
-        return self._verified(record, plan)[1]
+    def look(
+        self, record: ObjectRecord, plan: ProjectPlan | None, most_bytes: int
+    ) -> tuple[int, tuple[bytes, ...] | None]:
+        """Size of the verified bytes, and themselves where they are few enough; raises GTW-003 and DLV-017."""
+        if most_bytes <= 0:
+            return self._verified(record, plan)[1], None
+        try:
+            with self._reader(record, plan) as reader:
+                size = reader.info.size
+                return size, tuple(reader) if size <= min(most_bytes, self._memory_bytes) else None
+        except TarnhelmError as error:
+            raise _told(error) from None
 
     def bytes_of(self, record: ObjectRecord, plan: ProjectPlan | None) -> Bytes:
         """Find the verified bytes and read all of them once; raises GTW-003 and DLV-017."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from tarnhelm.common import errors, events
 from tarnhelm.common.errors import Disposition, TarnhelmError
 from tarnhelm.gateway.deliveries.base import DeliveryRecord, DeliveryState, Planned
-from tarnhelm.gateway.deliveries.parcels import ParcelMaker, facts_of, path_of
+from tarnhelm.gateway.deliveries.parcels import Known, ParcelMaker, facts_of, path_of
 from tarnhelm.gateway.fsm import Event, Lifecycle
 from tarnhelm.gateway.manifest import ReleaseEntry, signed_line
 from tarnhelm.gateway.record import State
@@ -19,6 +19,7 @@ from tarnhelm.gateway.stream.plan_cache import PlanCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from tarnhelm.common.events import EventLog
     from tarnhelm.common.stage import ObjectFacts
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tarnhelm.gateway.record import ObjectRecord
     from tarnhelm.gateway.state.stream import StreamStore
 
-__all__ = ["NOWHERE", "ReleaseDesk", "ReleaseParts"]
+__all__ = ["NOWHERE", "Job", "ReleaseDesk", "ReleaseParts", "Room"]
 
 NOWHERE: Final = "none"
 """Stands for a destination where no destination wants an object."""
@@ -74,6 +75,30 @@ class ReleaseParts:
     reached: Callable[[str], None] = nothing
 
 
+@dataclass(slots=True)
+class Room:
+    """How much of what is planned may be claimed at once; what is taken of it is taken off.
+
+    Attributes
+    ----------
+    places
+        Destination → deliveries.
+    bytes
+        Of objects that may be kept in memory.
+    """
+
+    places: dict[str, int]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed delivery, with what is known of its object."""
+
+    delivery: DeliveryRecord
+    known: Known | None = None
+
+
 class ReleaseDesk:
     """Plans and ends releases; safe among threads, and among processes by the stores' own promises."""
 
@@ -91,18 +116,21 @@ class ReleaseDesk:
 
     # --- planning --------------------------------------------------------------------------------------
 
-    def plan(self, object_ids: Sequence[str]) -> None:
+    def plan(self, object_ids: Sequence[str], room: Room | None = None) -> Mapping[str, Sequence[Job]]:
         """Make the releases of verified objects durable: their lines, and what is due to whom.
 
-        Others are passed over: a task only wakes, the record decides.
+        Others are passed over: a task only wakes, the record decides. What there is room for is claimed in the same
+        transaction and returned by destination; the bytes of such an object are read here, once for all of them.
 
         Raises
         ------
         TarnhelmError
             With RETRY, a store's: the batch has to come again.
         """
+        room = room or Room({}, 0)
         entries: dict[str, ReleaseEntry] = {}
         planned: list[Planned] = []
+        known: dict[str, Known] = {}
         for object_id in dict.fromkeys(object_ids):
             record = self._parts.state.get(object_id)
             if record is None or record.state is not State.VERIFIED:
@@ -112,15 +140,21 @@ class ReleaseDesk:
             if self._parts.deliveries.buried(self._parts.tombstones(record.project, facts.subject_id, facts.study_uid)):
                 self.end(record, Event.REJECT, errors.DELIVERY_WITHDRAWN.code)
                 continue
+            routes = [route for route in self._parts.routes if route.rules.wants(record.project, facts)]
+            at_once = {route.destination.name for route in routes if room.places.get(route.destination.name, 0) > 0}
             try:
-                size = self.parcels.size_of(record, plan)
+                size, pieces = self.parcels.look(record, plan, room.bytes if at_once else 0)
             except TarnhelmError as error:
                 if error.disposition is Disposition.RETRY:
                     raise
                 self.end(record, Event.FAIL, error.code)
                 continue
-            one = self._planned(record, facts)
+            one = self._planned(record, facts, routes, at_once)
             planned.append(one)
+            known[object_id] = Known(record, facts, size, pieces)
+            room.bytes -= known[object_id].kept_bytes
+            for name in at_once:
+                room.places[name] -= 1
             entries[object_id] = ReleaseEntry(
                 object_id=object_id,
                 project=record.project,
@@ -142,8 +176,15 @@ class ReleaseDesk:
             entry = replace(entries[one.object_id], supersedes=supersedes)
             return signed_line(self._parts.key, self.settings.writer, sequence, previous, entry)
 
-        self._parts.deliveries.plan(self.settings.writer, planned, sign, self.clock())
+        begun = self._parts.deliveries.plan(self.settings.writer, planned, sign, self.clock())
         self.reached("planned")
+        jobs: dict[str, list[Job]] = {}
+        for entered in begun:
+            object_id = entered.delivery.object_id
+            if entered.line:
+                known[object_id] = replace(known[object_id], line=entered.line, supersedes=entered.supersedes)
+            jobs.setdefault(entered.delivery.destination, []).append(Job(entered.delivery, known[object_id]))
+        return jobs
 
     def _plan_of(self, digest: str) -> ProjectPlan | None:
         try:
@@ -153,11 +194,18 @@ class ReleaseDesk:
                 raise
             return None
 
-    def _planned(self, record: ObjectRecord, facts: ObjectFacts) -> Planned:
-        routes = [route for route in self._parts.routes if route.rules.wants(record.project, facts)]
+    def _planned(
+        self, record: ObjectRecord, facts: ObjectFacts, routes: Sequence[Route], at_once: AbstractSet[str]
+    ) -> Planned:
+        """``at_once`` holds the destinations whose delivery is claimed with the plan."""
         object_id, sha256 = record.object_id, record.output_sha256
+        leased = self.clock() + self.settings.lease_seconds
         deliveries = tuple(
-            DeliveryRecord(object_id, route.destination.name, sha256, required=route.rules.required) for route in routes
+            DeliveryRecord(object_id, name, sha256, route.rules.required, attempts=1, due=leased)
+            if name in at_once
+            else DeliveryRecord(object_id, name, sha256, route.rules.required)
+            for route in routes
+            for name in (route.destination.name,)
         )
         if not routes:
             held = DeliveryRecord(object_id, NOWHERE, sha256, state=DeliveryState.HELD, code=errors.NO_DESTINATION.code)
@@ -177,19 +225,22 @@ class ReleaseDesk:
 
     # --- the end ---------------------------------------------------------------------------------------
 
-    def release(self, object_ids: Sequence[str]) -> None:
-        """End those of these objects that wait for no delivery any more."""
+    def release(self, object_ids: Sequence[str]) -> Sequence[str]:
+        """End those of these objects that wait for no delivery any more.
+
+        Returns those that the store of deliveries has to be told of: until then they are only looked at again.
+        """
         settled = {
             object_id: found
-            for object_id in dict.fromkeys(object_ids)
-            if (found := _settled(self._parts.deliveries.of(object_id))) is not None
+            for object_id, deliveries in self._parts.deliveries.of_all(object_ids).items()
+            if (found := _settled(deliveries)) is not None
         }
         try:
             ended = self._end_all(settled)
         except StaleRecordError:  # another process was faster with one of them
             ended = [one for object_id, found in settled.items() for one in self._end_one(object_id, found)]
         self.reached("released")
-        self._parts.deliveries.ended(ended)
+        return ended
 
     def _end_one(self, object_id: str, deliveries: Sequence[DeliveryRecord]) -> list[str]:
         for _ in range(_TRIES):
@@ -239,7 +290,7 @@ class ReleaseDesk:
         found = 0
         last = ""
         while page := self._parts.deliveries.waiting_for_nothing(last):
-            self.release(page)
+            self._parts.deliveries.ended(self.release(page))
             last = page[-1]
             found += len(page)
         now = self.clock()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common import events
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.gateway.deliveries.release import NOWHERE, ReleaseDesk, ReleaseParts
+from tarnhelm.gateway.deliveries.release import NOWHERE, ReleaseDesk, ReleaseParts, Room
 from tarnhelm.gateway.deliveries.worker import DestinationWorker
 from tarnhelm.gateway.manifest.files import ManifestFiles
 from tarnhelm.gateway.state.base import StaleRecordError
@@ -31,6 +31,8 @@ _DEAD_LETTERS: Final = "dead-letter"
 _POLL_SECONDS: Final = 0.5
 _COMMIT_SECONDS: Final = 0.2
 _GATHER_SECONDS: Final = 0.02
+_KEPT: Final = 4
+"""Objects in hand take at most so many times the memory that one may take."""
 _TROUBLE_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 5.0
 
@@ -99,13 +101,16 @@ class ReleaseRole:
                 ("look", _LOOK_SECONDS, self._look),
             )
         ]
-        workers = [thread("destination", worker.run, stop) for worker in self._workers]
+        finish = threading.Event()
+        """Set when nothing is planned any more, so that nothing is handed to a worker that has ended."""
+        workers = [thread("destination", worker.run, finish) for worker in self._workers]
         for one in (*keepers, *workers):
             one.start()
         try:
             self._consume(stop)
         finally:
             stop.set()
+            finish.set()
             for wake in self._wake:
                 wake.set()
             for one in workers:
@@ -137,7 +142,7 @@ class ReleaseRole:
     def _take(self, consumer: Consumer) -> None:
         messages = consumer.poll(max_records=self._settings.batch, max_bytes=1 << 20, timeout_seconds=_POLL_SECONDS)
         if messages:
-            self._desk.plan(self._objects_of(messages))
+            self._plan(self._objects_of(messages))
         for message in messages:
             consumer.done(message)
         now = time.monotonic()
@@ -145,12 +150,25 @@ class ReleaseRole:
             self._next_commit = now + _COMMIT_SECONDS
             consumer.commit()  # without messages too: a rebalance may have kept the last one from being taken
             self._parts.reached("committed")
-        if not messages:
-            return
-        for wake in self._wake:
-            wake.set()
-        if len(messages) < self._settings.batch:
+        if messages and len(messages) < self._settings.batch:
             time.sleep(_GATHER_SECONDS)  # what is verified together is planned in one transaction
+
+    def _plan(self, object_ids: Sequence[str]) -> None:
+        """Plan releases, and hand to the workers what they have room for."""
+        room = Room(
+            {worker.name: worker.room() for worker in self._workers},
+            _KEPT * self._settings.memory_bytes - sum(self._kept().values()),
+        )
+        jobs = self._desk.plan(object_ids, room)
+        for worker in self._workers:
+            worker.offer(jobs.get(worker.name, ()))
+            if room.places[worker.name] <= 0:
+                worker.look()
+
+    def _kept(self) -> dict[int, int]:
+        """Bytes in memory of each object that is in hand, however many destinations it goes to."""
+        jobs = (job for worker in self._workers for job in worker.jobs())
+        return {id(job.known): job.known.kept_bytes for job in jobs if job.known is not None}
 
     def _objects_of(self, messages: Sequence[Message]) -> list[str]:
         found = []

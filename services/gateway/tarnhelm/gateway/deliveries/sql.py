@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from tarnhelm.gateway.deliveries import statements as sql
-from tarnhelm.gateway.deliveries.base import DeliveryRecord, DeliveryState, Released
+from tarnhelm.gateway.deliveries.base import Begun, DeliveryRecord, DeliveryState, Released
 from tarnhelm.gateway.manifest.line import GENESIS
 
 if TYPE_CHECKING:
@@ -48,14 +48,16 @@ class SqlDeliveries:
 
     # --- deliveries ------------------------------------------------------------------------------------
 
-    def plan(self, writer: str, planned: Sequence[Planned], sign: Sign, now: float) -> None:
-        """Enter deliveries and manifest lines of these objects, all or none."""
+    def plan(self, writer: str, planned: Sequence[Planned], sign: Sign, now: float) -> Sequence[Begun]:
+        """Enter deliveries and manifest lines of these objects, all or none; returns what is claimed with it."""
 
-        def work(transaction: Transaction) -> None:
+        def work(transaction: Transaction) -> list[Begun]:
+            claimed: list[Begun] = []
             sequence, head = transaction.rows(sql.HEAD, (writer, GENESIS))[0]
             begun = sequence
             for one in sorted(planned, key=lambda one: one.object_id):  # in one order: no two wait for each other
                 transaction.change(sql.OPEN, (one.object_id,))
+                content, supersedes = b"", ""
                 if one.leaves and not transaction.rows(
                     "SELECT 1 FROM lines WHERE object_id=? AND sha256=?", (one.object_id, one.sha256)
                 ):
@@ -66,12 +68,15 @@ class SqlDeliveries:
                     head = hashlib.sha256(content).hexdigest()
                 for delivery in one.deliveries:
                     key = (one.object_id, delivery.destination, one.sha256, int(delivery.required))
-                    transaction.change(sql.PLAN, (*key, delivery.state.value, now, delivery.code, now))
+                    due = delivery.due if delivery.attempts else now
+                    values = (*key, delivery.state.value, delivery.attempts, due, delivery.code, now)
+                    if transaction.change(sql.PLAN, values) and delivery.attempts:
+                        claimed.append(Begun(delivery, content, supersedes))
             if sequence != begun:
                 transaction.change("UPDATE writers SET sequence=?, head=? WHERE writer=?", (sequence, head, writer))
+            return claimed
 
-        if planned:
-            self._transact(work)
+        return self._transact(work) if planned else ()
 
     def claim(self, destination: str, now: float, lease_seconds: float, most: int) -> Sequence[DeliveryRecord]:
         """Take what is due, the longest due first."""
@@ -89,8 +94,8 @@ class SqlDeliveries:
         if records:
             self._transact(work)
 
-    def settle(self, records: Sequence[DeliveryRecord]) -> None:
-        """Write down how claimed deliveries went."""
+    def settle(self, records: Sequence[DeliveryRecord], ended: Sequence[str] = ()) -> None:
+        """Write down how claimed deliveries went, and what has ended."""
 
         def work(transaction: Transaction) -> None:
             for record in sorted(records, key=lambda one: one.object_id):  # in one order: no two wait for each other
@@ -100,14 +105,26 @@ class SqlDeliveries:
                 else:
                     values = (record.state.value, record.doubts, record.due, record.code, *key, record.attempts)
                     transaction.change(sql.FAILED, values)
+            _end(transaction, ended)
 
-        if records:
+        if records or ended:
             self._transact(work)
 
     def of(self, object_id: str) -> Sequence[DeliveryRecord]:
         """Deliveries of an object, by destination."""
         query = f"SELECT {sql.COLUMNS} FROM deliveries WHERE object_id=? ORDER BY destination"  # noqa: S608
         return [_record_of(row) for row in self._rows(query, (object_id,))]
+
+    def of_all(self, object_ids: Sequence[str]) -> Mapping[str, Sequence[DeliveryRecord]]:
+        """Deliveries of several objects, by destination."""
+        found: dict[str, list[DeliveryRecord]] = {}
+        for at in range(0, len(object_ids), _PAGE):
+            page = object_ids[at : at + _PAGE]
+            marks = ",".join("?" * len(page))
+            query = f"SELECT {sql.COLUMNS} FROM deliveries WHERE object_id IN ({marks}) ORDER BY object_id, destination"  # noqa: S608
+            for row in self._rows(query, tuple(page)):
+                found.setdefault(row[0], []).append(_record_of(row))
+        return found
 
     def listing(self, state: DeliveryState, destination: str = "", most: int = 1000) -> Sequence[DeliveryRecord]:
         """Deliveries in a state, by object id."""
@@ -136,13 +153,8 @@ class SqlDeliveries:
 
     def ended(self, object_ids: Sequence[str]) -> None:
         """Write down that the records of these objects have left VERIFIED."""
-
-        def work(transaction: Transaction) -> None:
-            for object_id in sorted(object_ids):
-                transaction.change("DELETE FROM unreleased WHERE object_id=?", (object_id,))
-
         if object_ids:
-            self._transact(work)
+            self._transact(lambda transaction: _end(transaction, object_ids))
 
     def waiting_for_nothing(self, after: str = "", most: int = 500) -> Sequence[str]:
         """Objects that were planned, have not ended, and have no required delivery due."""
@@ -217,6 +229,11 @@ class SqlDeliveries:
 
     def _changed(self, query: str, values: Sequence[Any]) -> bool:
         return self._transact(lambda transaction: transaction.change(query, values)) > 0
+
+
+def _end(transaction: Transaction, object_ids: Sequence[str]) -> None:
+    for object_id in sorted(object_ids):
+        transaction.change("DELETE FROM unreleased WHERE object_id=?", (object_id,))
 
 
 def _version_before(transaction: Transaction, one: Planned) -> str:

@@ -48,9 +48,9 @@ CREATE TABLE IF NOT EXISTS told (
 """
 COLUMNS: Final = "object_id, destination, sha256, required, state, attempts, doubts, due, code"
 PLAN: Final = (
-    f"INSERT INTO deliveries ({COLUMNS}, planned) VALUES (?,?,?,?,?,0,0,?,?,?)"  # noqa: S608  # our own names
+    f"INSERT INTO deliveries ({COLUMNS}, planned) VALUES (?,?,?,?,?,?,0,?,?,?)"  # noqa: S608  # our own names
     " ON CONFLICT (object_id, destination) DO UPDATE SET sha256=excluded.sha256, required=excluded.required,"
-    " state=excluded.state, attempts=0, doubts=0, due=excluded.due, code=excluded.code, planned=excluded.planned"
+    " state=excluded.state, attempts=excluded.attempts, doubts=0, due=excluded.due, code=excluded.code, planned=excluded.planned"
     " WHERE deliveries.sha256 <> excluded.sha256"
 )
 CLAIM: Final = (

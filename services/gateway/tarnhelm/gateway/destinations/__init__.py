@@ -10,6 +10,7 @@ from tarnhelm.gateway.destinations.base import (
     Notice,
     Parcel,
     RetrySettings,
+    SharingDestination,
     StowDestinationSettings,
     TlsFiles,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "Notice",
     "Parcel",
     "RetrySettings",
+    "SharingDestination",
     "StowDestinationSettings",
     "TlsFiles",
 ]

@@ -6,11 +6,12 @@ then the same object comes again. Each destination makes that harmless where its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.stage import ObjectFacts
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Notice",
     "Parcel",
     "RetrySettings",
+    "SharingDestination",
     "StowDestinationSettings",
     "TlsFiles",
 ]
@@ -142,6 +144,18 @@ class Destination(Protocol):
 
     def close(self) -> None:
         """Let connections go."""
+        ...
+
+
+@runtime_checkable
+class SharingDestination(Destination, Protocol):
+    """A destination that finishes several objects for little more than one, because they share its syncs."""
+
+    def deliver_all(self, parcels: Iterable[Parcel]) -> Sequence[TarnhelmError | None]:
+        """Hand several objects over; returns, for each in order, what :meth:`deliver` would have raised.
+
+        The next parcel is asked for when the bytes of the one before it have been read.
+        """
         ...
 
 

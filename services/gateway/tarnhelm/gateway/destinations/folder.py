@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import posixpath
 import secrets
 import stat
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
@@ -17,13 +19,26 @@ from tarnhelm.gateway.destinations.notices import NoticeFolder
 from tarnhelm.gateway.release import sha256_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from tarnhelm.gateway.destinations.base import FolderDestinationSettings, Notice, Parcel
 
 __all__ = ["FolderDestination"]
 
 _INCOMING: Final = ".incoming"
 _LEFT_SECONDS: Final = 3600.0
+_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class _Written(NamedTuple):
+    """One object whose bytes stand under a private name."""
+
+    number: int
+    work: str
+    fd: int
+    target: str
+    sha256: str
 
 
 class FolderDestination:
@@ -35,10 +50,15 @@ class FolderDestination:
 
     def __init__(self, name: str, settings: FolderDestinationSettings) -> None:
         self._name = name
-        self._root = settings.folder
+        self._root = str(settings.folder)
+        self._incoming = f"{self._root}/{_INCOMING}"
         self._delete_withdrawn = settings.delete_withdrawn
         self._notices = NoticeFolder(settings.folder / "withdrawn")
         self._swept = False
+        self._mark = secrets.token_hex(8)
+        self._numbers = itertools.count()
+        self._behind: set[str] = set()
+        """Folders whose sync has failed."""
 
     @property
     def name(self) -> str:
@@ -54,20 +74,58 @@ class FolderDestination:
             DLV-012 where another file has its name; GTW-004 where the disk is full, DLV-006 where the folder cannot be
             written, both RETRY.
         """
-        target = self._target(parcel.path)
+        (error,) = self.deliver_all([parcel])
+        if error is not None:
+            raise error
+
+    def deliver_all(self, parcels: Iterable[Parcel]) -> list[TarnhelmError | None]:
+        """Write several objects; each has its own answer, and all of them share the syncs of their folders.
+
+        The disk is at work on the first while the next are written, so that the sync of each finds little to do.
+        """
+        answers: list[TarnhelmError | None] = []
+        written: list[_Written] = []
+        folders: set[str] = set()
         try:
-            if _stands(target):
-                self._compare(target, parcel.sha256)
-                return
-            incoming = self._incoming()
-            work = incoming / f"{os.getpid()}-{secrets.token_hex(8)}"
-            try:
-                self._write(work, parcel)
-                self._name_it(work, target, parcel.sha256)
-            finally:
-                work.unlink(missing_ok=True)
+            for number, parcel in enumerate(parcels):
+                answers.append(None)
+                with _told_in(answers, number):
+                    target = self._target(parcel.path)
+                    if os.path.lexists(target):
+                        self._compare(target, parcel.sha256)
+                        folders.add(posixpath.dirname(target))
+                    else:
+                        work = self._work_name()
+                        written.append(_Written(number, work, self._write(work, parcel), target, parcel.sha256))
+            for one in written:
+                with _told_in(answers, one.number):
+                    os.fsync(one.fd)
+                    _let_go(one.fd)
+            for one in written:
+                if answers[one.number] is None:
+                    with _told_in(answers, one.number):
+                        self._name_it(one, folders)
+        finally:
+            for one in written:
+                os.close(one.fd)
+                with suppress(OSError):  # what stays is swept later
+                    os.unlink(one.work)  # noqa: PTH108  # once per object: a Path costs more than the call
+        return self._synced(folders, answers)
+
+    def _synced(self, folders: set[str], answers: list[TarnhelmError | None]) -> list[TarnhelmError | None]:
+        """Make the new names durable; where that fails nothing counts as delivered, and it is done the next time."""
+        behind = self._behind - folders
+        try:
+            for folder in folders:
+                _sync(folder)
+            for folder in behind:
+                with suppress(FileNotFoundError):  # a withdrawal may have removed it
+                    _sync(folder)
         except OSError as error:
-            raise _told(error) from None
+            self._behind |= folders
+            return [answer or _told(error) for answer in answers]
+        self._behind -= folders | behind
+        return answers
 
     def withdraw(self, notice: Notice) -> None:
         """Write the notice, and delete our own copies where that is wanted.
@@ -82,7 +140,7 @@ class FolderDestination:
             return
         try:
             for path in notice.paths:
-                target = self._target(path)
+                target = Path(self._target(path))
                 if not target.is_file() or sha256_of(target) not in notice.contents.get(path, ()):
                     continue  # not ours, or not there
                 target.unlink(missing_ok=True)
@@ -96,79 +154,108 @@ class FolderDestination:
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def _target(self, path: str) -> Path:
+    def _target(self, path: str) -> str:
         """Return where a path lies below the folder; paths are made of surrogates here, so another is a fault."""
-        parts = PurePosixPath(path).parts
-        if not parts or path.startswith("/") or any(part in (".", "..") or part.startswith(".") for part in parts):
+        if not path or any(not part or part.startswith(".") for part in path.split("/")):
             raise TarnhelmError(errors.DESTINATION_SETTINGS)
-        return self._root.joinpath(*parts)
+        return f"{self._root}/{path}"
 
-    def _incoming(self) -> Path:
-        folder = self._root / _INCOMING
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def _work_name(self) -> str:
+        """Return a name in ``.incoming`` that no other process and no other call has."""
         if not self._swept:
-            self._swept = True
+            folder = Path(self._incoming)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for left in folder.iterdir():
                 with suppress(FileNotFoundError):  # another process sweeps too
                     if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
                         left.unlink()
-        return folder
+            self._swept = True
+        return f"{self._incoming}/{os.getpid()}-{self._mark}-{next(self._numbers)}"
 
     @staticmethod
-    def _write(work: Path, parcel: Parcel) -> None:
-        fd = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-        with os.fdopen(fd, "wb", buffering=0) as stream:
+    def _write(work: str, parcel: Parcel) -> int:
+        """Write all bytes and have the disk begin; returns the open file."""
+        try:
+            fd = os.open(work, _NEW_FILE, 0o640)
+        except FileNotFoundError:  # somebody tidied up
+            os.makedirs(posixpath.dirname(work), mode=0o700, exist_ok=True)  # noqa: PTH103
+            fd = os.open(work, _NEW_FILE, 0o640)
+        try:
             for piece in parcel.open():
                 left = memoryview(piece)
                 while left:
-                    left = left[stream.write(left) :]
-            os.fsync(stream.fileno())
+                    left = left[os.write(fd, left) :]
+            _let_go(fd)
+        except BaseException:
+            os.close(fd)
+            with suppress(OSError):
+                os.unlink(work)  # noqa: PTH108
+            raise
+        return fd
 
-    def _name_it(self, work: Path, target: Path, sha256: str) -> None:
-        """Give it its name; ``link`` refuses one that is taken, on every file system that has hard links."""
-        made = _made(target.parent, self._root)
+    def _name_it(self, one: _Written, folders: set[str]) -> None:
+        """Give it its name; ``link`` refuses one that is taken, on every file system that has hard links.
+
+        ``folders`` gets those that have to be synced.
+        """
+        work, target = one.work, one.target
         try:
-            target.hardlink_to(work)
+            try:
+                os.link(work, target)
+            except FileNotFoundError:
+                folders.update(_made(posixpath.dirname(target), self._root))
+                os.link(work, target)
         except FileExistsError:
-            self._compare(target, sha256)
+            self._compare(target, one.sha256)
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
                 raise
-            if _stands(target):
-                self._compare(target, sha256)
+            if os.path.lexists(target):
+                self._compare(target, one.sha256)
             else:
-                work.rename(target)
-        for folder in made:
-            _sync(folder)
+                os.rename(work, target)  # noqa: PTH104
+        folders.add(posixpath.dirname(target))
 
     @staticmethod
-    def _compare(target: Path, sha256: str) -> None:
-        if not stat.S_ISREG(target.lstat().st_mode) or sha256_of(target) != sha256:
+    def _compare(target: str, sha256: str) -> None:
+        """Pass what a crash left before its folder was synced; raises DLV-012 for anything else."""
+        if not stat.S_ISREG(os.lstat(target).st_mode) or sha256_of(Path(target)) != sha256:
             raise TarnhelmError(errors.DELIVERY_NAME_TAKEN)
-        _sync(target.parent)  # a crash may have come between its name and the sync of its folder
 
 
-def _stands(target: Path) -> bool:
-    return os.path.lexists(target)
-
-
-def _made(folder: Path, root: Path) -> list[Path]:
+def _made(folder: str, root: str) -> list[str]:
     """Make a folder; it and those above it that have to be synced."""
     found = [folder]
     above = folder
-    while not above.is_dir() and above != root:
-        above = above.parent
+    while not posixpath.isdir(above) and above != root:
+        above = posixpath.dirname(above)
         found.append(above)
-    folder.mkdir(parents=True, exist_ok=True)
+    os.makedirs(folder, exist_ok=True)  # noqa: PTH103
     return found
 
 
-def _sync(folder: Path) -> None:
+def _let_go(fd: int) -> None:
+    """Have the disk begin with what is written, and drop from memory what it has: nobody here reads it again."""
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _sync(folder: str) -> None:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+@contextmanager
+def _told_in(answers: list[TarnhelmError | None], number: int) -> Iterator[None]:
+    """Write an error down as the answer for one object."""
+    try:
+        yield
+    except TarnhelmError as error:
+        answers[number] = error
+    except OSError as error:
+        answers[number] = _told(error)
 
 
 def _told(error: OSError) -> TarnhelmError:
