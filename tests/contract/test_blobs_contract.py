@@ -145,6 +145,19 @@ def test_other_bytes_than_announced_are_not_stored(shelf):
     assert shelf.unfinished() == 0
 
 
+def test_a_digest_that_is_known_is_taken_and_is_not_believed_by_a_reader(shelf):
+    store, data = shelf.open(), os.urandom(SEGMENT_BYTES + 100)
+    known = hashlib.sha256(data).digest()
+    name, other, wrong = fresh_name(), fresh_name(), fresh_name()
+    assert put(store, name, [data], known_sha256=known).info.sha256 == known.hex()
+    assert whole(store, name) == data
+    with pytest.raises(TarnhelmError) as caught:
+        put(store, other, [data], sha256=hashlib.sha256(b"announced").hexdigest(), known_sha256=known)
+    assert caught.value.kind is errors.BLOB_UNLIKE
+    put(store, wrong, [data + b"more"], known_sha256=known)
+    assert code_of(whole, store, wrong) is errors.BLOB_DAMAGED
+
+
 def test_an_error_of_the_sender_leaves_nothing(shelf):
     def failing():
         yield os.urandom(18 * MIB)

@@ -13,11 +13,15 @@ import struct
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["MOST_BYTES", "FileHead", "read_head"]
+__all__ = ["IMPLEMENTATION_CLASS_UID", "IMPLEMENTATION_VERSION", "MOST_BYTES", "FileHead", "file_head", "read_head"]
+
+IMPLEMENTATION_CLASS_UID: Final = "2.25.97093542746683564656966415296741377151"
+IMPLEMENTATION_VERSION: Final = "TARNHELM_0.1"
 
 MOST_BYTES: Final = 64 * 1024
 """A head that is longer is none."""
 _PREFIX_AT: Final = 128
+_PREFIX: Final = b"DICM"
 _FIRST: Final = 132
 _SHORT: Final = struct.Struct("<HH2sH")
 _LONG: Final = struct.Struct("<I")
@@ -60,7 +64,7 @@ def read_head(data: bytes | bytearray | memoryview) -> FileHead | None:
     ``data`` holds the file's begin: all of it, or at least ``MOST_BYTES``. Never raises for any bytes.
     """
     view = memoryview(data)[:MOST_BYTES]
-    if bytes(view[_PREFIX_AT:_FIRST]) != b"DICM":
+    if bytes(view[_PREFIX_AT:_FIRST]) != _PREFIX:
         return None
     found: dict[int, bytes] = {}
     at, size = _FIRST, len(view)
@@ -91,6 +95,30 @@ def read_head(data: bytes | bytearray | memoryview) -> FileHead | None:
             found[element] = bytes(view[at : at + length]).rstrip(b"\0 ")
         at += length
     return None
+
+
+def file_head(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+    """Return the head that this gateway puts before a data set: a preamble of zeros, prefix and file meta.
+
+    It depends on nothing but its three values, so that the same object sent twice becomes the same bytes. It is a part
+    of what an object is named by (see :mod:`tarnhelm.gateway.stream.content`): another head makes it another object.
+    """
+    body = struct.pack("<HH2sHI2s", 2, 1, b"OB", 0, 2, b"\x00\x01")
+    for element, vr, value in (
+        (0x0002, b"UI", sop_class_uid),
+        (0x0003, b"UI", sop_instance_uid),
+        (0x0010, b"UI", transfer_syntax_uid),
+        (0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
+        (0x0013, b"SH", IMPLEMENTATION_VERSION),
+    ):
+        padded = _padded(value, b"\x00" if vr == b"UI" else b" ")
+        body += struct.pack("<HH2sH", 2, element, vr, len(padded)) + padded
+    return bytes(_PREFIX_AT) + _PREFIX + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(body)) + body
+
+
+def _padded(value: str, filler: bytes) -> bytes:
+    encoded = value.encode("ascii")
+    return encoded + filler * (len(encoded) % 2)
 
 
 def _head(found: dict[int, bytes], at: int) -> FileHead | None:

@@ -45,11 +45,10 @@ from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.events import EventLog
 from tarnhelm.gateway.doors.dicom import DicomDoor
 from tarnhelm.gateway.doors.dicom_commitment import ReportSender, report_of
-from tarnhelm.gateway.doors.dicom_file import file_head
 from tarnhelm.gateway.doors.dicom_negotiation import storage_classes, transfer_syntaxes
 from tarnhelm.gateway.doors.dicom_settings import CommitmentPeer, DicomDoorSettings, DicomTitle
 from tarnhelm.gateway.intake import Receipt, Reception
-from tarnhelm.gateway.part10 import read_head
+from tarnhelm.gateway.part10 import file_head, read_head
 
 VERIFICATION = "1.2.840.10008.1.1"
 

@@ -139,7 +139,7 @@ class BlobWriter(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Of what was written so far, hex."""
+        """Of what was written so far, or what was known from the begin, hex."""
         ...
 
     def write(self, data: Piece) -> None:
@@ -203,8 +203,15 @@ class BlobStore(Protocol):
         """Make sure that the store is there and keeps these promises; to be called before anything is accepted."""
         ...
 
-    def begin(self, name: BlobName) -> BlobWriter:
-        """Begin a put."""
+    def begin(self, name: BlobName, *, known_sha256: bytes = b"") -> BlobWriter:
+        """Begin a put.
+
+        Parameters
+        ----------
+        known_sha256
+            Of all the bytes that will be written, 32 bytes, from a caller that has hashed these very bytes and held
+            them in memory since: they are not hashed a second time. What was on a disk or a wire meanwhile has none.
+        """
         ...
 
     def open(self, name: BlobName, start: int = 0, length: int | None = None) -> BlobReader:
@@ -240,9 +247,11 @@ class BlobStore(Protocol):
         ...
 
 
-def put(store: BlobStore, name: BlobName, pieces: Iterable[Piece], *, sha256: str = "") -> Commit:
+def put(
+    store: BlobStore, name: BlobName, pieces: Iterable[Piece], *, sha256: str = "", known_sha256: bytes = b""
+) -> Commit:
     """Put a stream of pieces if the name is free; an error half-way leaves nothing."""
-    with store.begin(name) as writer:
+    with store.begin(name, known_sha256=known_sha256) as writer:
         for piece in pieces:
             writer.write(piece)
         return writer.commit(sha256=sha256)

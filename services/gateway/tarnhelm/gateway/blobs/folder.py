@@ -21,7 +21,7 @@ from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.gateway.blobs import envelope
 from tarnhelm.gateway.blobs.base import BlobInfo, BlobName, BlobWriter, Commit, Piece, StoredBlob, checked_prefix
-from tarnhelm.gateway.blobs.disk import disk_errors, is_full, names_in, sync_folder, write_all
+from tarnhelm.gateway.blobs.disk import disk_errors, is_full, names_in, sync_folder, write_at
 from tarnhelm.gateway.blobs.keyring import KeyRing
 
 __all__ = ["FolderBlobs"]
@@ -55,6 +55,8 @@ class FolderBlobs:
     ) -> None:
         self._root = root
         self._incoming = root / _INCOMING
+        self._made: set[str] = set()
+        """Folders that this process has seen on the disk."""
         self._ring = ring
         self._clock = clock
         self._random = random
@@ -78,9 +80,9 @@ class FolderBlobs:
         except OSError as error:
             raise TarnhelmError(errors.BLOB_NO_SPACE if is_full(error) else errors.BLOB_STORE_UNUSABLE) from None
 
-    def begin(self, name: BlobName) -> BlobWriter:
+    def begin(self, name: BlobName, *, known_sha256: bytes = b"") -> BlobWriter:
         """Begin a put."""
-        return _FolderWriter(self, name, self._incoming / self._random(16).hex())
+        return _FolderWriter(self, name, f"{self._incoming}/{self._random(16).hex()}", known_sha256)
 
     def open(self, name: BlobName, start: int = 0, length: int | None = None) -> FolderReader:
         """Read a range, or all; BLB-004 if it is not there."""
@@ -109,14 +111,13 @@ class FolderBlobs:
 
     def delete(self, name: BlobName) -> bool:
         """Overwrite the head on the disk, then remove the file."""
-        path = self._path(name)
         with self._locked(name) as fd, disk_errors():
             if fd is None:
                 return False
             os.pwrite(fd, envelope.BLANK_HEAD, 0)
             os.fdatasync(fd)
-            path.unlink()
-            sync_folder(path.parent)
+            Path(self._path(name)).unlink()
+            sync_folder(self._shard(name))
         return True
 
     def listing(self, area: str, prefix: str = "") -> Iterator[StoredBlob]:
@@ -173,28 +174,23 @@ class FolderBlobs:
 
     # --- for the writer --------------------------------------------------------------------------------
 
-    def sealer(self) -> envelope.Sealer:
+    def sealer(self, known_sha256: bytes) -> envelope.Sealer:
         """Return a sealer with fresh keys."""
-        return envelope.Sealer(self._random)
+        return envelope.Sealer(self._random, known_sha256)
 
-    def finish(self, name: BlobName, fd: int, incoming: Path, sealer: envelope.Sealer) -> Commit:
-        """Write the head, sync, and give the file its name."""
+    def finish(self, name: BlobName, fd: int, at: int, incoming: str, sealer: envelope.Sealer) -> Commit:
+        """Write the last segment and the head, sync, and give the file its name."""
         head, info = sealer.head(name, self._ring, self._clock())
         with disk_errors():
-            write_all(fd, sealer.finish())
-            os.pwrite(fd, head, 0)
+            if at == envelope.HEAD_BYTES:
+                write_at(fd, 0, head, sealer.finish())  # a blob of one segment goes out at one go
+            else:
+                write_at(fd, at, sealer.finish())
+                write_at(fd, 0, head)
             os.fsync(fd)
-            path = self._path(name)
-            self._make_folders(path.parent)
         for _ in range(_TRIES):
             with disk_errors():
-                try:
-                    os.link(incoming, path)
-                except FileExistsError:
-                    created = False
-                else:
-                    created = True
-                sync_folder(path.parent)  # for a name that another has just given, too: it may not be on the disk yet
+                created = self._named(name, incoming)
             if created:
                 return Commit(info, created=True)
             standing = self.stat(name)
@@ -207,12 +203,15 @@ class FolderBlobs:
         """Free a name whose purge was cut short after its first step."""
         with self._locked(name) as fd, disk_errors():
             if fd is not None and os.pread(fd, envelope.HEAD_BYTES, 0) == envelope.BLANK_HEAD:
-                self._path(name).unlink()
+                Path(self._path(name)).unlink()
 
     # --- the disk --------------------------------------------------------------------------------------
 
-    def _path(self, name: BlobName) -> Path:
-        return self._root / name.area / name.object_id[:_SHARD] / name.leaf
+    def _shard(self, name: BlobName) -> str:
+        return f"{self._root}/{name.area}/{name.object_id[:_SHARD]}"
+
+    def _path(self, name: BlobName) -> str:
+        return f"{self._shard(name)}/{name.leaf}"
 
     def _opened(self, name: BlobName, flags: int) -> int | None:
         with disk_errors():
@@ -254,27 +253,53 @@ class FolderBlobs:
             raise TarnhelmError(errors.BLOB_DAMAGED)
         return opened
 
-    def _make_folders(self, shard: Path) -> None:
-        if shard.is_dir():
-            return
-        for folder in (shard.parent, shard):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            sync_folder(folder.parent)
+    def _named(self, name: BlobName, incoming: str) -> bool:
+        """Give a file its name, on the disk; False where another stands there."""
+        shard = self._shard(name)
+        if shard not in self._made:
+            self._make(f"{self._root}/{name.area}", self._root)
+            self._make(shard, f"{self._root}/{name.area}")
+        try:
+            os.link(incoming, f"{shard}/{name.leaf}")
+        except FileExistsError:
+            created = False
+        except FileNotFoundError:
+            self._made.clear()  # somebody has taken the folders away
+            raise
+        else:
+            created = True
+        sync_folder(shard)  # for a name that another has just given, too: it may not be on the disk yet
+        return created
+
+    def _make(self, folder: str, parent: str | Path) -> None:
+        """Make a folder; one that another process has just made may not be on the disk yet, so it is synced too."""
+        if folder not in self._made:
+            with suppress(FileExistsError):
+                Path(folder).mkdir(0o700)
+            sync_folder(parent)
+            self._made.add(folder)
 
 
 class _FolderWriter:
-    """One blob on its way into a folder."""
+    """One blob on its way into a folder.
 
-    def __init__(self, store: FolderBlobs, name: BlobName, incoming: Path) -> None:
+    The head is written last, into the hole that was left for it: until then it reads as a blank one.
+    """
+
+    def __init__(self, store: FolderBlobs, name: BlobName, incoming: str, known_sha256: bytes) -> None:
         self._store = store
         self._name = name
         self._incoming = incoming
-        self._sealer = store.sealer()
+        self._sealer = store.sealer(known_sha256)
+        self._at = envelope.HEAD_BYTES
         with disk_errors():
             self._fd = os.open(incoming, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with self._or_nothing():
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
-            write_all(self._fd, envelope.BLANK_HEAD)
+        try:
+            with disk_errors():
+                fcntl.flock(self._fd, fcntl.LOCK_EX)
+        except BaseException:
+            self.abort()
+            raise
 
     @property
     def sha256(self) -> str:
@@ -283,18 +308,22 @@ class _FolderWriter:
 
     def write(self, data: Piece) -> None:
         """Take the next bytes."""
-        with self._or_nothing():
-            for segment in self._sealer.feed(data):
-                write_all(self._fd, segment)
+        try:
+            with disk_errors():
+                for segment in self._sealer.feed(data):
+                    self._at = write_at(self._fd, self._at, segment)
+        except BaseException:
+            self.abort()
+            raise
 
     def commit(self, *, sha256: str = "") -> Commit:
         """Make the blob durable and give it its name, if nobody else has."""
-        with self._or_nothing():
+        try:
             if sha256 and sha256 != self._sealer.sha256:
                 raise TarnhelmError(errors.BLOB_UNLIKE)
-            done = self._store.finish(self._name, self._fd, self._incoming, self._sealer)
-        self.abort()  # the name of the way in goes, the blob keeps its own
-        return done
+            return self._store.finish(self._name, self._fd, self._at, self._incoming, self._sealer)
+        finally:
+            self.abort()  # the name of the way in goes; the blob, if there is one, keeps its own
 
     def abort(self) -> None:
         """Drop all of it."""
@@ -302,7 +331,7 @@ class _FolderWriter:
         if fd < 0:
             return
         with suppress(OSError):
-            self._incoming.unlink()
+            Path(self._incoming).unlink()
         with suppress(OSError):
             os.close(fd)
 
@@ -313,15 +342,6 @@ class _FolderWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.abort()
-
-    @contextmanager
-    def _or_nothing(self) -> Iterator[None]:
-        try:
-            with disk_errors():
-                yield
-        except BaseException:
-            self.abort()
-            raise
 
 
 class FolderReader:

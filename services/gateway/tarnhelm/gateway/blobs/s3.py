@@ -87,9 +87,9 @@ class S3Blobs:
             if second or self._store_parts(key, _IF_ABSENT):
                 raise TarnhelmError(errors.BLOB_UNCONDITIONAL)
 
-    def begin(self, name: BlobName) -> BlobWriter:
+    def begin(self, name: BlobName, *, known_sha256: bytes = b"") -> BlobWriter:
         """Begin a put."""
-        return _S3Writer(self, name, Upload(self._client, self._bucket, self._key(name)))
+        return _S3Writer(self, name, Upload(self._client, self._bucket, self._key(name)), known_sha256)
 
     def open(self, name: BlobName, start: int = 0, length: int | None = None) -> S3Reader:
         """Read a range, or all; BLB-004 if it is not there. A whole blob takes one request, a range two."""
@@ -194,9 +194,9 @@ class S3Blobs:
 
     # --- for the writer --------------------------------------------------------------------------------
 
-    def sealer(self) -> envelope.Sealer:
+    def sealer(self, known_sha256: bytes) -> envelope.Sealer:
         """Return a sealer with fresh keys."""
-        return envelope.Sealer(self._random)
+        return envelope.Sealer(self._random, known_sha256)
 
     def finish(self, name: BlobName, upload: Upload, sealer: envelope.Sealer) -> Commit:
         """Send the rest, the head last."""
@@ -292,11 +292,11 @@ class S3Blobs:
 class _S3Writer:
     """One blob on its way into a bucket."""
 
-    def __init__(self, store: S3Blobs, name: BlobName, upload: Upload) -> None:
+    def __init__(self, store: S3Blobs, name: BlobName, upload: Upload, known_sha256: bytes) -> None:
         self._store = store
         self._name = name
         self._upload = upload
-        self._sealer = store.sealer()
+        self._sealer = store.sealer(known_sha256)
         self._upload.write(envelope.BLANK_HEAD)
 
     @property

@@ -1,8 +1,4 @@
-"""The head of a Part 10 file for what came by association, and a look at a data set's first elements.
-
-PS3.10 section 7.1. The head depends on nothing but its three values, so that the same object sent twice becomes the
-same bytes.
-"""
+"""A look at the first elements of a data set that came by association (PS3.5 section 7)."""
 
 from __future__ import annotations
 
@@ -14,14 +10,10 @@ from typing import Final
 __all__ = [
     "DEFLATED",
     "element_of",
-    "file_head",
     "identity_of",
     "is_uid",
 ]
 
-PREAMBLE_BYTES: Final = 128
-IMPLEMENTATION_CLASS_UID: Final = "2.25.97093542746683564656966415296741377151"
-IMPLEMENTATION_VERSION: Final = "TARNHELM_0.1"
 IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
 EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
 DEFLATED: Final = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
@@ -39,21 +31,6 @@ _UNDEFINED: Final = 0xFFFF_FFFF
 def is_uid(text: str) -> bool:
     """Whether it has the letters and the length of a UID (PS3.5 section 9); leading zeros are let pass."""
     return _UID.fullmatch(text) is not None
-
-
-def file_head(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
-    """Preamble of zeros, prefix and file meta in explicit VR little endian."""
-    body = struct.pack("<HH2sHI2s", 2, 1, b"OB", 0, 2, b"\x00\x01")
-    for element, vr, value in (
-        (0x0002, b"UI", sop_class_uid),
-        (0x0003, b"UI", sop_instance_uid),
-        (0x0010, b"UI", transfer_syntax_uid),
-        (0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
-        (0x0013, b"SH", IMPLEMENTATION_VERSION),
-    ):
-        padded = _padded(value, b"\x00" if vr == b"UI" else b" ")
-        body += struct.pack("<HH2sH", 2, element, vr, len(padded)) + padded
-    return bytes(PREAMBLE_BYTES) + b"DICM" + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(body)) + body
 
 
 def identity_of(data_set: bytes | bytearray, transfer_syntax_uid: str) -> tuple[str | None, str | None]:
@@ -100,11 +77,6 @@ def element_of(data_set: bytes | bytearray, transfer_syntax_uid: str, wanted: tu
             found[tag] = _text(view[position : position + length])
         position += length
     return found
-
-
-def _padded(value: str, filler: bytes) -> bytes:
-    encoded = value.encode("ascii")
-    return encoded + filler * (len(encoded) % 2)
 
 
 def _text(value: memoryview) -> str:

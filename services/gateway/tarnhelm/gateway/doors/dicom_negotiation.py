@@ -27,12 +27,8 @@ from pynetdicom.sop_class import _STORAGE_CLASSES, uid_to_service_class
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.gateway.doors.dicom_file import (
-    EXPLICIT_BIG,
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION,
-    IMPLICIT_LITTLE,
-)
+from tarnhelm.gateway.doors.dicom_file import EXPLICIT_BIG, IMPLICIT_LITTLE
+from tarnhelm.gateway.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 
 __all__ = [
     "COMMITMENT",

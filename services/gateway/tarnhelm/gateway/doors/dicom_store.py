@@ -6,9 +6,10 @@ from typing import Final, NamedTuple
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import Disposition, TarnhelmError
-from tarnhelm.gateway.doors.dicom_file import file_head, identity_of, is_uid
+from tarnhelm.gateway.doors.dicom_file import identity_of, is_uid
 from tarnhelm.gateway.doors.dicom_messages import Command, Status
 from tarnhelm.gateway.intake import Admitter, Arrival, Intake, Reception
+from tarnhelm.gateway.part10 import file_head
 
 __all__ = ["Answer", "StoreOperation"]
 

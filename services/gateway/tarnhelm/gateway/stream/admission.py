@@ -222,11 +222,12 @@ class StreamIntake:
             return Receipt(Reception.KEPT_FIRST, first.object_id)
         admitter.failpoint("admit: before the blob")
         name = road.raw_blob(object_id)
-        fresh = put(admitter.blobs, name, content).created
+        fresh = put(admitter.blobs, name, content, known_sha256=content.known_sha256).created
         admitter.failpoint("admit: before the record")
         receipt, record = self._enter(self._received(object_id, uid_digest), policy)
         if record is not None and not fresh and admitter.blobs.stat(name) is None:
-            put(admitter.blobs, name, content)  # an old one without a record, which the sweeper took meanwhile
+            # An old one stood there without a record, and the sweeper took it meanwhile.
+            put(admitter.blobs, name, content, known_sha256=content.known_sha256)
         admitter.failpoint("admit: before the message")
         if record is not None and record.state is State.ADMITTED:
             admitter.publisher.send(record, self._plan.stages[0])
