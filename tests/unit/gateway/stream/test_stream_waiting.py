@@ -163,7 +163,7 @@ def test_a_full_disk_is_waited_for_and_tells_the_sender(tmp_path):
             one.send(fake(number))
         begin = one.blobs.begin
 
-        def full(_name):
+        def full(_name, **_known):
             raise TarnhelmError(errors.BLOB_NO_SPACE)
 
         one.blobs.begin = full
