@@ -63,7 +63,10 @@ class StateStore(Protocol):
         ...
 
     def save(self, record: ObjectRecord, was: ObjectRecord) -> None:
-        """Compare-and-set on (object id, state, revision) of ``was``; raises StaleRecordError."""
+        """Compare-and-set on (object id, state, revision) of ``was``; raises StaleRecordError.
+
+        Within :meth:`~tarnhelm.gateway.state.stream.StreamStore.together` the error may come as late as its end.
+        """
         ...
 
     def put_outcome(self, object_id: str, stage: str, plan_digest: str, outcome: StageOutcome) -> StageOutcome:

@@ -48,6 +48,7 @@ class Batch:
     mappings: dict[bytes, bytes] = field(default_factory=dict)
     outcomes: dict[tuple[str, str, str], tuple[bytes, bytes]] = field(default_factory=dict)
     verdicts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    steps: list[Row] = field(default_factory=list)
     manifest: list[Row] = field(default_factory=list)
 
     def put(self, record: ObjectRecord, was: ObjectRecord | None) -> None:
@@ -79,6 +80,8 @@ class Batch:
         if self.verdicts:
             found = [(key, *value) for key, value in self.verdicts.items()]
             database.executemany("INSERT OR REPLACE INTO verdicts VALUES (?,?,?)", found)
+        if self.steps:
+            database.executemany(schema.STEP, self.steps)
         if self.manifest:
             database.executemany(schema.MANIFEST, self.manifest)
 
@@ -99,4 +102,12 @@ class Batch:
 
     def __bool__(self) -> bool:
         """Whether there is anything in it."""
-        return bool(self.records or self.sources or self.mappings or self.outcomes or self.verdicts or self.manifest)
+        return bool(
+            self.records
+            or self.steps
+            or self.outcomes
+            or self.mappings
+            or self.sources
+            or self.verdicts
+            or self.manifest
+        )

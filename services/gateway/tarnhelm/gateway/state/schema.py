@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["COLUMNS", "INSERT", "MANIFEST", "SCHEMA", "UPDATE", "VERSION"]
+__all__ = ["COLUMNS", "INSERT", "MANIFEST", "SCHEMA", "STEP", "UPDATE", "VERSION"]
 
 VERSION: Final = 1
 SCHEMA: Final = """
@@ -61,3 +61,4 @@ MANIFEST: Final = (
     "INSERT INTO manifest (object_id, run_id, output_path, sha256, size, plan_digest, policy_digest, verdict,"
     " released) VALUES (?,?,?,?,?,?,?,?,?)"
 )
+STEP: Final = "INSERT INTO steps (object_id, at, step, code, seconds) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tarnhelm.common.stage import StageOutcome
+    from tarnhelm.gateway.state.stream import Step
 
 __all__ = ["SqliteState"]
 
@@ -66,7 +67,8 @@ class SqliteState(SqliteTransactions):
     def save(self, record: ObjectRecord, was: ObjectRecord) -> None:
         """Compare-and-set on (object id, state, revision) of ``was``."""
         with self._writing():
-            now = self.get(was.object_id)
+            # Unbatched the statement that writes the batch compares, within the same transaction.
+            now = self.get(was.object_id) if self._batched else self._batch.records.get(was.object_id, was)
             if now is None or now.revision != was.revision or now.state is not was.state:
                 raise StaleRecordError(was.object_id)
             self._batch.put(record, now)
@@ -159,6 +161,13 @@ class SqliteState(SqliteTransactions):
         """Code and findings of the last verdict."""
         rows = self._read("SELECT code, findings FROM verdicts WHERE object_id=?", (object_id,))
         return _verdict_of(rows[0] if rows else None)
+
+    # --- the road --------------------------------------------------------------------------------------
+
+    def add_step(self, object_id: str, step: Step) -> None:
+        """Note one step."""
+        with self._writing():
+            self._batch.steps.append((object_id, step.at, step.step, step.code, step.seconds))
 
     # --- sources, paths, manifest ----------------------------------------------------------------------
 

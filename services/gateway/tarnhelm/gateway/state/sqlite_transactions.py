@@ -103,15 +103,15 @@ class SqliteTransactions(StreamQueries):
             return
         with self._sharing.turn(self._lock, self._commit) as group:
             try:
-                with self._in_words():
-                    self._begin()
-                    self._db.execute("SAVEPOINT one")
+                self._begin()
+                self._db.execute("SAVEPOINT one")
                 yield
                 self._spill()
-                with self._in_words():
-                    self._db.execute("RELEASE one")
-            except BaseException:
+                self._db.execute("RELEASE one")
+            except BaseException as error:
                 self._undo(group)
+                if isinstance(error, sqlite3.OperationalError):
+                    raise _refused(error) from None
                 raise
 
     def _undo(self, group: Group) -> None:
@@ -146,7 +146,7 @@ class SqliteTransactions(StreamQueries):
 
     def _writing(self) -> contextlib.AbstractContextManager[object]:
         """One write; unbatched it is a unit like any other, or it would end, or undo, what other threads have open."""
-        return self._lock if self._batched else self.together()
+        return self._lock if self._batched or self._sharing.mine() else self.together()
 
     def _begin(self) -> None:
         if self._db.in_transaction:

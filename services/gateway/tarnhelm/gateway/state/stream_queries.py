@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tarnhelm.gateway.plans import ProjectPlan, plan_of
 from tarnhelm.gateway.record import ObjectRecord, State
 from tarnhelm.gateway.state.base import Decision, StaleRecordError
-from tarnhelm.gateway.state.schema import COLUMNS
+from tarnhelm.gateway.state.schema import COLUMNS, STEP
 from tarnhelm.gateway.state.stream import UNFINISHED, Step, Tally, VolumeRecord
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ _CURRENT: Final = (
     "INSERT INTO current_plans (project, digest) VALUES (?, ?)"
     " ON CONFLICT (project) DO UPDATE SET digest = EXCLUDED.digest"
 )
-_STEP: Final = "INSERT INTO steps (object_id, at, step, code, seconds) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _VOLUME: Final = "volume, plan_digest, revision, state, members, geometry, opened, touched"
 _OBJECTS: Final = f"SELECT {COLUMNS} FROM objects"  # noqa: S608  # our own names
 
@@ -131,7 +130,7 @@ class StreamQueries:
 
     def add_step(self, object_id: str, step: Step) -> None:
         """Note one step."""
-        self._told(_STEP, (object_id, step.at, step.step, step.code, step.seconds))
+        self._told(STEP, (object_id, step.at, step.step, step.code, step.seconds))
 
     def steps(self, object_id: str) -> Sequence[Step]:
         """Return an object's road."""

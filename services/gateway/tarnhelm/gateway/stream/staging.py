@@ -164,7 +164,8 @@ class StageWork:
     def ask(self, record: ObjectRecord, plan: ProjectPlan) -> Answer:
         """Find the recorded outcome, or have the stage work."""
         key = road.outcome_key(record)
-        recorded = self._state.outcome(record.object_id, self.step, key)
+        # Outcomes are recorded with the record's next revision: one that nobody has stepped since its admission has none.
+        recorded = self._state.outcome(record.object_id, self.step, key) if record.revision > 1 else None
         if recorded is not None and self._stands(record, recorded):
             return Answer(recorded.status, recorded.code, body=recorded, fresh=False)
         began = self._clock()
@@ -231,7 +232,7 @@ class StageWork:
             object_id=record.object_id,
             project=record.project,
             ticket=ticket,
-            plan_digest=plan.digest,
+            plan_digest=record.plan_digest,
             config=plan.config.encode(),
             size=source.info.size,
             sha256=source.info.sha256,

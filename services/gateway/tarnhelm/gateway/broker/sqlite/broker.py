@@ -163,7 +163,8 @@ class SqliteBroker:
         return batch
 
     def _write_batch(self, log: Log, groups: Groups, batch: list[_Waiting]) -> None:
-        known = [one for one in batch if self._known(log, one.record.topic)]
+        topics = {topic for topic in {one.record.topic for one in batch} if self._known(log, topic)}
+        known = [one for one in batch if one.record.topic in topics]
         failure: TarnhelmError | None = None
         positions: list[Position] = []
         try:
@@ -180,7 +181,7 @@ class SqliteBroker:
             if not one.future.done():
                 one.future.set_exception(failure or TarnhelmError(errors.TOPIC_MISSING))
         if positions:
-            self._ring(groups, {one.record.topic for one in known})
+            self._ring(groups, topics)
 
     def _known(self, log: Log, topic: str) -> bool:
         try:
@@ -240,6 +241,10 @@ class SqliteBroker:
             finally:
                 groups.close()
         return found
+
+    def waiting(self, readers: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], int]:
+        """Records behind each group on its topic."""
+        return {(group, topic): sum(self.lag(group, [topic]).values()) for group, topic in readers}
 
     def trim(self, topic: str, groups: Collection[str]) -> Mapping[Partition, int]:
         """Delete what all these groups have committed."""

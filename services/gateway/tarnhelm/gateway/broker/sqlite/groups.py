@@ -67,6 +67,7 @@ class Groups:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
+        self._topics: dict[str, frozenset[str]] = {}
 
     def close(self) -> None:
         """Close the connection."""
@@ -107,7 +108,7 @@ class Groups:
     def listeners(self, topics: Collection[str]) -> list[str]:
         """Return the members, of all groups, that read one of these topics."""
         found = self._database.execute("SELECT member, topics FROM members")
-        return [member for member, text in found if not set(topics).isdisjoint(json.loads(text))]
+        return [member for member, text in found if not self._read(text).isdisjoint(topics)]
 
     def sync(
         self,
@@ -171,6 +172,13 @@ class Groups:
         return {
             Partition(topic, number): committed for number, committed in self._database.execute(query, (group, topic))
         }
+
+    def _read(self, text: str) -> frozenset[str]:
+        """Read a member's topics; each text once, because each batch of records asks."""
+        found = self._topics.get(text)
+        if found is None:
+            found = self._topics[text] = frozenset(json.loads(text))
+        return found
 
     # --- inside a transaction ------------------------------------------------------------------------------
 
