@@ -225,9 +225,10 @@ class ReleaseDesk:
 
     # --- the end ---------------------------------------------------------------------------------------
 
-    def release(self, object_ids: Sequence[str]) -> Sequence[str]:
+    def release(self, object_ids: Sequence[str], known: Mapping[str, ObjectRecord] | None = None) -> Sequence[str]:
         """End those of these objects that wait for no delivery any more.
 
+        ``known`` has records as they were a moment ago, by object id; the store refuses one that is not the same now.
         Returns those that the store of deliveries has to be told of: until then they are only looked at again.
         """
         settled = {
@@ -236,7 +237,7 @@ class ReleaseDesk:
             if (found := _settled(deliveries)) is not None
         }
         try:
-            ended = self._end_all(settled)
+            ended = self._end_all(settled, known or {})
         except StaleRecordError:  # another process was faster with one of them
             ended = [one for object_id, found in settled.items() for one in self._end_one(object_id, found)]
         self.reached("released")
@@ -245,17 +246,17 @@ class ReleaseDesk:
     def _end_one(self, object_id: str, deliveries: Sequence[DeliveryRecord]) -> list[str]:
         for _ in range(_TRIES):
             with suppress(StaleRecordError):
-                return self._end_all({object_id: deliveries})
+                return self._end_all({object_id: deliveries}, {})
         return []
 
-    def _end_all(self, settled: Mapping[str, Sequence[DeliveryRecord]]) -> list[str]:
+    def _end_all(self, settled: Mapping[str, Sequence[DeliveryRecord]], known: Mapping[str, ObjectRecord]) -> list[str]:
         """End these in one transaction; returns those whose deliveries need not be looked at again."""
         released: list[tuple[str, int]] = []
         refused: list[ObjectRecord] = []
         ended: list[str] = []
         with self._parts.state.together():
             for object_id, deliveries in settled.items():
-                record = self._parts.state.get(object_id)
+                record = known.get(object_id) or self._parts.state.get(object_id)
                 delivered = [one for one in deliveries if one.state is DeliveryState.DELIVERED]
                 if record is None or record.state is not State.VERIFIED:
                     ended.append(object_id)
@@ -264,8 +265,9 @@ class ReleaseDesk:
                 elif all(one.sha256 == record.output_sha256 for one in deliveries):
                     # Else it went through the stages again, and its release will be planned anew.
                     self._parts.state.save(self._life.released(record, delivered[0].sha256), record)
-                    self._parts.state.add_step(object_id, Step(self.clock(), "released"))
                     released.append((object_id, len(delivered)))
+            for object_id, _ in released:  # behind all records, which the store writes in one statement
+                self._parts.state.add_step(object_id, Step(self.clock(), "released"))
         for object_id, count in released:
             ended.append(object_id)
             self.metrics.released.inc()

@@ -29,8 +29,9 @@ TOPIC: Final = topic_of(RELEASE)
 GROUP: Final = GROUPS[RELEASE]
 _DEAD_LETTERS: Final = "dead-letter"
 _POLL_SECONDS: Final = 0.5
-_COMMIT_SECONDS: Final = 0.2
-_GATHER_SECONDS: Final = 0.02
+_COMMIT_SECONDS: Final = 1.0
+_GATHER_SECONDS: Final = 0.1
+"""A message that comes alone is taken at once; after it, for so long, messages come together."""
 _KEPT: Final = 4
 """Objects in hand take at most so many times the memory that one may take."""
 _TROUBLE_SECONDS: Final = 1.0

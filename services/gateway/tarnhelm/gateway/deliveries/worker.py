@@ -155,6 +155,7 @@ class DestinationWorker:
         if len(done) < len(self._flying):  # what ends in the next moment goes into the same transactions
             done, _ = wait(list(self._flying), timeout=_GATHER_SECONDS)
         ended = [record for future in done for record in future.result()]
+        jobs = [job for future in done for job in self._flying[future]]
         self._desk.deliveries.settle(ended, self._ended)
         self._ended = []
         for future in done:
@@ -163,7 +164,8 @@ class DestinationWorker:
         for record in ended:
             self._account(record)
         told = [record.object_id for record in ended if record.state is not DeliveryState.DUE]
-        self._ended = [*self._desk.release(told)]
+        known = {job.delivery.object_id: job.known.record for job in jobs if job.known is not None}
+        self._ended = [*self._desk.release(told, known)]
         return len(ended)
 
     def _tell_ended(self) -> None:

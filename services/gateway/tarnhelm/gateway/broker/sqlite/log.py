@@ -44,7 +44,7 @@ class Log:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._ids: dict[Partition, int] = {}
-        self._counts: dict[str, int] = {}
+        self._partitions: dict[str, tuple[Partition, ...]] = {}
         self._turn = 0
 
     def close(self) -> None:
@@ -69,22 +69,21 @@ class Log:
             reports.append(TopicReport(spec.name, created, missing=not found, differences=differences))
         return reports
 
-    def partitions(self, topic: str) -> list[Partition]:
-        """Return a topic's partitions; empty where it does not exist."""
-        count = self._counts.get(topic)
-        if not count:
-            count = self._count(topic)
-            if count:
-                self._counts[topic] = count
-        return [Partition(topic, number) for number in range(count)]
+    def partitions(self, topic: str) -> Sequence[Partition]:
+        """Return a topic's partitions, which never become more or fewer; empty where it does not exist."""
+        found = self._partitions.get(topic, ())
+        if not found:
+            found = tuple(Partition(topic, number) for number in range(self._count(topic)))
+            if found:
+                self._partitions[topic] = found
+        return found
 
     def bounds(self, topic: str) -> dict[Partition, tuple[int, int]]:
         """Return the oldest offset and the next one to be written, for each partition."""
         query = "SELECT number, first, next FROM partitions WHERE topic=?"
-        return {
-            Partition(topic, number): (first, following)
-            for number, first, following in self._database.execute(query, (topic,))
-        }
+        rows = self._database.execute(query, (topic,)).fetchall()
+        partitions = self.partitions(topic)
+        return {partitions[number]: (first, following) for number, first, following in rows}
 
     def _count(self, topic: str) -> int:
         query = "SELECT COUNT(*) FROM partitions WHERE topic=?"
