@@ -20,7 +20,7 @@ from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
 from tarnhelm.witness.core import Mask, Policy, Witness
 from tarnhelm.witness.core.parsed import Fault
-from tarnhelm.witness.core.pattern import Patterns
+from tarnhelm.witness.core.pattern import Pattern, Patterns, _hint
 from tarnhelm.witness.core.walk import walk
 
 if TYPE_CHECKING:
@@ -520,6 +520,38 @@ def test_values_of_any_length_in_the_holes(side, strict):
             fitting += _agrees(patterns, changed, strict=strict)
     elastic = sum(hole.width > 0 for hole in pattern.holes)
     assert fitting == (5 if strict else 12) * elastic
+
+
+def test_forty_series_that_come_in_by_turns_are_all_known_and_each_is_tried_first(monkeypatch):
+    witness = _witness()
+    people = [(person(number), _set(0x0020000E, b"2.25.5500%02d" % number)) for number in range(40)]
+    for number in range(2001, 2007):
+        for who, series in people:
+            assert witness.judge(*slice_pair(number, who, series), "x").clean
+    tried, match = [], Pattern.match
+    monkeypatch.setattr(Pattern, "match", lambda *given, **named: tried.append(1) or match(*given, **named))
+    for who, series in people:
+        assert witness._series.look(*slice_pair(2007, who, series)).clean
+    assert len(tried) == 2 * len(people)
+
+
+@pytest.mark.parametrize(("side", "strict"), [(0, False), (1, True)])
+def test_what_names_another_series_is_fitted_to_its_own_pattern(side, strict):
+    patterns = Patterns(DEFAULT_LIMITS, strict=strict)
+    mine, others = [slice_pair(number)[side] for number in range(3)], [slice_pair(3, person(7))[side]]
+    for buf in (*mine, *others):
+        patterns.learn(walk(buf, DEFAULT_LIMITS, strict=strict))
+    (other,) = patterns._last[:1]
+    hint = _hint(slice_pair(5)[side])
+    patterns._of_series[hint] = other
+    found = patterns.find(slice_pair(5)[side])
+    assert found is not None
+    assert found.pattern is not other[1]
+    assert patterns._of_series[hint][1] is found.pattern
+    patterns.learn(walk(slice_pair(4, person(9))[side], DEFAULT_LIMITS, strict=strict))
+    assert not patterns._of_series, "it keeps no pattern that is gone"
+    for buf in (b"", bytes(200), b"\x20\x00\x0e\x00", b"\x20\x00\x0e\x00UI\x40\x001.2"):
+        assert patterns.find(buf) is None
 
 
 def test_patterns_are_bounded_in_number_and_in_bytes():

@@ -24,7 +24,8 @@ def request_of(message: bytes) -> WholeRequest | pb.JudgeWholeRequest:
     """Read a request without copying its parts; raises what the generated classes raise."""
     found = parted(message, 3)
     if found is None:
-        return pb.JudgeWholeRequest.FromString(message)
+        whole: pb.JudgeWholeRequest = pb.JudgeWholeRequest.FromString(message)
+        return whole
     header, source, result = found
     return WholeRequest(pb.JudgeHeader.FromString(header), source, result)
 

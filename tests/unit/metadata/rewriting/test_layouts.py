@@ -12,7 +12,8 @@ from pydicom.sequence import Sequence
 from tests.unit.metadata.rewriting.cleaning import Cleaner, chest_ct, file_bytes
 
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.metadata.core.rewriting.layout import LayoutCache
+from tarnhelm.metadata.core.rewriting.layout import Layout, LayoutCache
+from tarnhelm.metadata.core.rewriting.write import Writer
 
 LITTLE, IMPLICIT, BIG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -189,6 +190,32 @@ def test_a_name_that_only_one_slice_holds_is_found_in_its_texts(tmp_path):
     assert found[-1]
     other = cleaner(slice_with(InstanceNumber="5", ImageComments="thorax Quillan"))
     assert not other.holds("Quillan")
+
+
+def test_many_series_in_turns_have_their_layouts_and_their_contexts_at_hand(tmp_path, pairs, monkeypatch):
+    cleaner, (_, cold) = Cleaner(tmp_path), pairs[()]
+    found, tried, made = fits(cleaner), [], []
+    fit, frame = Layout.fit, Writer._frame
+    for number in range(1, 7):
+        with monkeypatch.context() as patch:
+            if number > 4:
+                patch.setattr(Layout, "fit", lambda *given: tried.append(1) or fit(*given))
+                patch.setattr(Writer, "_frame", lambda *given: made.append(1) or frame(*given))
+            for series in range(20):
+                data = file_bytes(
+                    slice_with(
+                        InstanceNumber=str(number),
+                        SOPInstanceUID=f"1.2.3.4.{series}.{number}",
+                        SeriesInstanceUID=f"1.2.3.5.{series}",
+                        SeriesDescription=f"Thorax axial {series}",
+                        PatientID=f"MRN44{series:04}",
+                    )
+                )
+                assert series or result(cleaner, data) == result(cold, data)
+                cleaner(data)
+    assert all(found[-40:])
+    assert len(tried) <= 42 + 2 * len(made)
+    assert not made, "each is written as its series was before"
 
 
 def test_slices_of_two_series_in_turn_stay_apart(tmp_path):

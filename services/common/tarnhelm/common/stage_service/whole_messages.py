@@ -33,7 +33,8 @@ def request_of(message: bytes) -> WholeRequest | stage_pb2.ProcessWholeRequest:
     """Read a request; raises what the generated classes raise."""
     found = parted(message, 2)
     if found is None:
-        return stage_pb2.ProcessWholeRequest.FromString(message)
+        whole: stage_pb2.ProcessWholeRequest = stage_pb2.ProcessWholeRequest.FromString(message)
+        return whole
     header, data = found
     return WholeRequest(stage_pb2.JobHeader.FromString(header), data)
 

@@ -37,6 +37,9 @@ PINNED: Final = frozenset(
 _OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002)
 _MOST_HOLES: Final = 96
 _NEAR: Final = 2
+_MOST_SERIES: Final = 256
+_SERIES: Final = b"\x20\x00\x0e\x00"
+_HINT_WITHIN: Final = 64 << 10
 _LARGEST_HEAD: Final = 256 << 10
 
 
@@ -186,6 +189,22 @@ class Pattern:
         return self.head[start : start + length]
 
 
+class _Key:
+    """What two files must share to share a pattern; its hash is kept, because it takes as long as a match."""
+
+    __slots__ = ("_hash", "_parts")
+
+    def __init__(self, parts: Hashable) -> None:
+        self._parts = parts
+        self._hash = hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._parts == other._parts
+
+
 class Patterns:
     """The patterns of the last files. Bounded in number and in bytes, because they hold identifiers.
 
@@ -201,27 +220,40 @@ class Patterns:
         How many bytes of headers.
     """
 
-    def __init__(self, limits: Limits, *, strict: bool, size: int = 16, max_bytes: int = 2 << 20) -> None:
+    def __init__(self, limits: Limits, *, strict: bool, size: int = 64, max_bytes: int = 8 << 20) -> None:
         self._limits = limits
         self._strict = strict
         self._size = size
         self._max_bytes = max_bytes
-        self._known: OrderedDict[Hashable, Pattern] = OrderedDict()
+        self._known: OrderedDict[_Key, Pattern] = OrderedDict()
         self._numbers = count()
         self._lock = Lock()
         self._held = 0
-        self._last: tuple[tuple[Hashable, Pattern], ...] = ()
+        self._last: tuple[tuple[_Key, Pattern], ...] = ()
+        self._of_series: dict[bytes, tuple[_Key, Pattern]] = {}
 
     def find(self, buf: Buffer) -> Match | None:
-        """Return the file fitted to one of the patterns, the last ones first."""
+        """Return the file fitted to one of the patterns: the last one of its series first, then the last ones of all."""
         if len(buf) > self._limits.max_object_bytes:
             return None
+        series = _hint(buf)
+        usual = self._of_series.get(series)
+        if usual is not None:
+            match = usual[1].match(buf, self._limits, strict=self._strict)
+            if match is not None:
+                with self._lock:
+                    if usual[0] in self._known:
+                        self._known.move_to_end(usual[0])
+                return match
         for place, (key, pattern) in enumerate(self._last):
             match = pattern.match(buf, self._limits, strict=self._strict)
             if match is not None:
-                if place > _NEAR:
-                    with self._lock:
+                with self._lock:
+                    if place > _NEAR:
                         self._first(key, pattern)
+                    if len(self._of_series) >= _MOST_SERIES:
+                        self._of_series.clear()
+                    self._of_series[series] = key, pattern
                 return match
         return None
 
@@ -249,9 +281,11 @@ class Patterns:
             self._first(key, pattern)
         return pattern
 
-    def _first(self, key: Hashable, pattern: Pattern) -> None:
+    def _first(self, key: _Key, pattern: Pattern) -> None:
         known = self._known
         former = known.get(key)
+        if former is not pattern:
+            self._of_series.clear()  # it keeps no pattern that is dropped here
         self._held += pattern.bytes - (former.bytes if former else 0)
         known[key] = pattern
         known.move_to_end(key)
@@ -259,6 +293,15 @@ class Patterns:
             _, dropped = known.popitem(last=False)
             self._held -= dropped.bytes
         self._last = tuple(reversed(known.items()))
+
+
+def _hint(buf: Buffer) -> bytes:
+    """Return what looks like the Series Instance UID of a file. It only says which pattern is tried first."""
+    at = buf.find(_SERIES, 0, _HINT_WITHIN)
+    head = bytes(buf[at : at + 72]) if at >= 0 else b""
+    if len(head) < 8:
+        return b""
+    return head[8 : 8 + head[6]] if head[4:6] == b"UI" else head[8 : 8 + head[4]]
 
 
 def _raw(buf: Buffer, row: Element) -> bytes:
@@ -291,7 +334,7 @@ def _holds_a_sequence(parsed: Parsed) -> bool:
     return any(row[3] and after[2] < row[2] + row[3] for row, after in pairwise(rows))
 
 
-def _read(parsed: Parsed) -> tuple[Hashable, frozenset[int]]:
+def _read(parsed: Parsed) -> tuple[_Key, frozenset[int]]:
     """Return all that two files must share to share a pattern, and the elements that may be holes of it.
 
     A hole is a value that neither the walk nor the judgement of form reads. Names, numbers and days of a patient could be
@@ -316,7 +359,7 @@ def _read(parsed: Parsed) -> tuple[Hashable, frozenset[int]]:
         shape.append((tag, vr, container, token))
     form = None if parsed.pixel is None else (parsed.pixel[0], parsed.fragments is None)
     around = tuple((one.path, one.parent, one.explicit, one.elastic) for one in containers)
-    return (tuple(shape), around, form, parsed.explicit), frozenset(free)
+    return _Key((tuple(shape), around, form, parsed.explicit)), frozenset(free)
 
 
 def _may_differ(parsed: Parsed, row: Element, end: int) -> bool:

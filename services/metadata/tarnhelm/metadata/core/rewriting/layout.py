@@ -33,6 +33,7 @@ _MOST_CHANGED: Final = 64
 #: Bytes; a longer header is walked itself, so that what is remembered stays small.
 _LONGEST_HEADER: Final = 256 * 1024
 _SERIES: Final = 0x0020000E
+_SERIES_BYTES: Final = b"\x20\x00\x0e\x00"
 #: Values before the pixels that are made from them (PS3.3 C.7.6.3.1.8).
 _EXTENDED_OFFSETS: Final = frozenset({0x7FE00001, 0x7FE00002})
 
@@ -248,15 +249,23 @@ class LayoutCache:
     A layout is made when the second object of a series comes: single images cost nothing here.
     """
 
-    _MOST: Final = 16
+    _MOST: Final = 32
     _MOST_OF_A_SERIES: Final = 4
+    _MOST_HINTS: Final = 256
 
     def __init__(self) -> None:
         self._layouts: list[Layout] = []
         self._firsts: dict[tuple[bytes, str], _First] = {}
+        self._of_series: dict[bytes, Layout] = {}
 
     def find(self, data: bytes, dataset: int, syntax: str, walker: Walker) -> Fit | None:
-        """Find a layout that an object fits."""
+        """Find a layout that an object fits: the last one of its series first, then the others."""
+        hint = _hint(data, dataset)
+        usual = self._of_series.get(hint)
+        if usual is not None and usual.parsed.start.syntax == syntax:
+            fit = usual.fit(data, dataset, walker)
+            if fit is not None:
+                return fit
         for place, layout in enumerate(self._layouts):
             if layout.parsed.start.syntax != syntax:
                 continue
@@ -264,6 +273,9 @@ class LayoutCache:
             if fit is not None:
                 if place:
                     self._layouts.insert(0, self._layouts.pop(place))
+                if len(self._of_series) >= self._MOST_HINTS:
+                    self._of_series.clear()
+                self._of_series[hint] = layout
                 return fit
         return None
 
@@ -272,6 +284,7 @@ class LayoutCache:
         end = _header_end(parsed)
         if not isinstance(data, bytes) or not 0 < end <= _LONGEST_HEADER:
             return
+        self._of_series.clear()  # it keeps no layout that is dropped or widened here
         series = parsed.scan.facts.get(_SERIES, b""), parsed.start.syntax
         others = [layout for layout in self._layouts if layout.series == series]
         for layout in others:
@@ -294,6 +307,15 @@ class LayoutCache:
         self._firsts[series] = _First(data[: end + 6], end, replace(parsed, buffer=header, view=memoryview(header)))
         while len(self._firsts) > self._MOST:
             del self._firsts[next(iter(self._firsts))]
+
+
+def _hint(data: bytes, dataset: int) -> bytes:
+    """Return what looks like the Series Instance UID of an object. It only says which layout is tried first."""
+    at = data.find(_SERIES_BYTES, dataset, dataset + _LONGEST_HEADER)
+    head = data[at : at + 72] if at >= 0 else b""
+    if len(head) < 8:
+        return b""
+    return head[8 : 8 + head[6]] if head[4:6] == b"UI" else head[8 : 8 + head[4]]
 
 
 def _as_it_is(element: Element) -> Element:

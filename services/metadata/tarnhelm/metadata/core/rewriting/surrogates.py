@@ -25,6 +25,8 @@ __all__ = ["Surrogates", "charset_of"]
 #: Specific Character Set, Patient ID, its issuer, Study Instance UID, Patient's Sex.
 _SUBJECT_TAGS: Final = (0x00080005, 0x00100020, 0x00100021, 0x0020000D, 0x00100040)
 _Subject = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
+#: As many series may come in by turns; a context that is made anew makes all values of its series anew.
+_CONTEXTS: Final = 32
 
 
 class Surrogates:
@@ -40,7 +42,7 @@ class Surrogates:
         self.values: BoundedMap[tuple[ValueKind, str, str], str] = BoundedMap(4_000)
         self._flagged: BoundedMap[tuple[ValueKind, str, str], bool] = BoundedMap(4_000)
         self._subjects: BoundedMap[tuple[Any, ...], _Subject] = BoundedMap(64)
-        self._contexts: BoundedMap[tuple[object, ...], ObjectContext] = BoundedMap(8)
+        self._contexts: BoundedMap[tuple[object, ...], ObjectContext] = BoundedMap(_CONTEXTS)
 
     def request(self, parsed: Parsed) -> AssignRequest:
         """Put together what this object asks the assigner for."""
