@@ -122,6 +122,56 @@ def test_a_claim_is_alone_until_its_lease_is_over(store, key):
     assert store.of(second.object_id)[0].state is DeliveryState.DELIVERED
 
 
+def test_a_plan_may_claim_what_it_enters_and_nothing_that_stands_already(store, key):
+    mine = replace(planned("a", "disk", "pacs"), deliveries=())
+    records = (DeliveryRecord("a", "disk", SHA, attempts=1, due=6.0), DeliveryRecord("a", "pacs", SHA))
+    (begun,) = store.plan("gateway", [replace(mine, deliveries=records)], signer(key), 1.0)
+    assert begun.delivery == records[0]
+    assert (begun.line, begun.supersedes) == store.line("a", SHA)
+    assert [(one.destination, one.attempts) for one in store.claim("pacs", 1.0, 5.0, 9)] == [("pacs", 1)]
+    assert not store.claim("disk", 5.9, 5.0, 9), "it is in hand"
+    assert not store.plan("gateway", [replace(mine, deliveries=records)], signer(key), 1.0)
+    (again,) = store.claim("disk", 6.1, 5.0, 9)
+    assert again.attempts == 2
+    store.settle([replace(records[0], state=DeliveryState.HELD, code="DLV-011")])
+    assert store.of("a")[0].state is DeliveryState.DUE, "somebody else has it in hand"
+
+
+def test_a_claim_of_other_bytes_begins_anew_with_its_own_line(store, key):
+    store.plan("gateway", [planned("a")], signer(key), 1.0)
+    record = DeliveryRecord("a", "pacs", "b" * 64, attempts=1, due=6.0)
+    other = replace(planned("a", sha256="b" * 64), deliveries=(record,))
+    (begun,) = store.plan("gateway", [other], signer(key), 1.0)
+    assert (begun.line, begun.supersedes) == store.line("a", "b" * 64) == (begun.line, "a")
+    assert store.of("a") == [record]
+
+
+def test_a_line_that_stands_already_is_not_told_again(store, key):
+    store.plan("gateway", [planned("a", "disk")], signer(key), 1.0)
+    record = DeliveryRecord("a", "pacs", SHA, attempts=1, due=6.0)
+    (begun,) = store.plan("gateway", [replace(planned("a"), deliveries=(record,))], signer(key), 1.0)
+    assert (begun.delivery, begun.line, begun.supersedes) == (record, b"", "")
+
+
+def test_deliveries_of_several_objects_are_found_together(store, key):
+    names = [f"{n:032d}" for n in range(520)]
+    store.plan("gateway", [planned(name, "pacs", "disk", sop=f"2.25.{name}") for name in names], signer(key), 1.0)
+    found = store.of_all([*names, "nobody"])
+    assert sorted(found) == names
+    assert [one.destination for one in found[names[7]]] == ["disk", "pacs"]
+    assert found[names[7]] == store.of(names[7])
+    assert store.of_all([]) == {}
+
+
+def test_what_has_ended_is_written_down_with_what_is_settled(store, key):
+    store.plan("gateway", [planned("a"), planned("b", sop="2.25.9")], signer(key), 1.0)
+    claimed = store.claim("pacs", 1.0, 5.0, 2)
+    store.settle([replace(one, state=DeliveryState.DELIVERED) for one in claimed], ["a"])
+    assert store.waiting_for_nothing() == ["b"]
+    store.settle([], ["b"])
+    assert store.waiting_for_nothing() == []
+
+
 def test_what_failed_comes_again_at_its_time(store, key):
     store.plan("gateway", [planned("a")], signer(key), 1.0)
     (claimed,) = store.claim("pacs", 1.0, 5.0, 1)

@@ -24,6 +24,7 @@ from tarnhelm.gateway.blobs import BlobName
 from tarnhelm.gateway.blobs.base import put
 from tarnhelm.gateway.deliveries import DeliveryState
 from tarnhelm.gateway.deliveries.role import GROUP, TOPIC, ReleaseRole
+from tarnhelm.gateway.fsm import Event
 from tarnhelm.gateway.record import State
 
 
@@ -278,6 +279,100 @@ def test_the_state_away_for_a_while_costs_nothing(world, monkeypatch):
     with world.running(route(probe)):
         all_released(world, 5)
     assert len({parcel.object_id for parcel, _ in probe.got}) == 5
+
+
+class Shared(Probe):
+    """A destination that takes several at once."""
+
+    def __init__(self, name, fail=None):
+        super().__init__(name, fail)
+        self.together = []
+
+    def deliver_all(self, parcels):
+        answers = []
+        for parcel in parcels:
+            try:
+                self.deliver(parcel)
+            except TarnhelmError as error:
+                answers.append(error)
+            else:
+                answers.append(None)
+        self.together.append(len(answers))
+        return answers
+
+
+def test_what_is_planned_together_goes_together_and_each_has_its_own_end(world):
+    ids = [world.verified(number) for number in range(1, 31)]
+    bad = ids[3]
+    disk = Shared("disk", lambda parcel: TarnhelmError(errors.DELIVERY_NAME_TAKEN) if parcel.object_id == bad else None)
+    pacs = Probe("pacs")
+    with world.running(route(disk), route(pacs, workers=2)):
+        until(lambda: world.states() == {State.RELEASED: 29, State.VERIFIED: 1})
+        until(lambda: world.held() == {(bad, "disk"): "DLV-012"})
+    assert max(disk.together) > 1
+    assert sum(disk.together) == 30
+    assert sorted(parcel.object_id for parcel, _ in pacs.got) == sorted(ids)
+    assert world.deliveries.waiting_for_nothing() == [bad]
+
+
+def test_a_fault_that_nobody_foresaw_is_only_that_objects_own(world):
+    ids = [world.verified(number) for number in range(1, 9)]
+
+    def explode(parcel):
+        if parcel.object_id == ids[2]:
+            raise ValueError("Doe^John")
+
+    disk = Shared("disk", explode)
+    with world.running(route(disk)):
+        until(lambda: world.states() == {State.RELEASED: 7, State.VERIFIED: 1})
+        until(lambda: world.held() == {(ids[2], "disk"): "DLV-004"})
+    assert all(record.doubts == 0 for one in ids if one != ids[2] for record in world.deliveries.of(one))
+    assert "Doe" not in json.dumps(world.log_lines)
+
+
+def test_a_withdrawal_between_plan_and_delivery_is_seen(world):
+    """The bytes are in memory already; the record is read anew."""
+    object_id, other = world.verified(1, publish=False), world.verified(2, publish=False)
+    probe = Probe("pacs")
+    role = ReleaseRole(world.settings(), world.parts(route(probe)), world.broker)
+    role._plan([object_id, other])
+    (worker,) = role._workers
+    assert {job.delivery.object_id for job in worker.jobs()} == {object_id, other}
+    assert all(job.known.pieces for job in worker.jobs())
+    role._desk.end(world.state.get(object_id), Event.REJECT, "DLV-020")
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    until(lambda: world.state.get(other).state is State.RELEASED)
+    stop.set()
+    worker.look()
+    thread.join(60)
+    assert [parcel.object_id for parcel, _ in probe.got] == [other]
+    assert world.state.get(object_id).state is State.REJECTED
+
+
+def test_memory_for_what_is_planned_is_bounded_and_each_object_is_kept_once(world):
+    size = len(dicom_bytes(1))
+    ids = [world.verified(number, publish=False) for number in range(1, 9)]
+    routes = (route(Probe("pacs", away)), route(Probe("disk", away)))
+    role = ReleaseRole(world.settings(memory_bytes=size), world.parts(*routes), world.broker)
+    role._plan(ids)
+    assert sum(role._kept().values()) == 4 * size, "four times what one may take"
+    assert [len(worker.jobs()) for worker in role._workers] == [4, 4], "no more than there is room for"
+    role._plan(ids)
+    assert [len(worker.jobs()) for worker in role._workers] == [4, 4]
+
+
+def test_what_a_stopped_process_has_not_begun_is_given_back_at_once(world):
+    for number in range(1, 5):
+        world.verified(number)
+    gone = Probe("pacs", away)
+    with world.running(route(gone), lease_seconds=3600.0):
+        until(lambda: world.events("destination-paused"))
+    probe = Probe("pacs")
+    with world.running(route(probe), lease_seconds=3600.0):
+        all_released(world, 4)
+    assert len(probe.got) == 4
 
 
 def test_two_processes_share_the_work(world):

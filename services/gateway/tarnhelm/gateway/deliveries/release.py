@@ -181,7 +181,7 @@ class ReleaseDesk:
         jobs: dict[str, list[Job]] = {}
         for entered in begun:
             object_id = entered.delivery.object_id
-            if entered.line:
+            if entered.line and not known[object_id].line:
                 known[object_id] = replace(known[object_id], line=entered.line, supersedes=entered.supersedes)
             jobs.setdefault(entered.delivery.destination, []).append(Job(entered.delivery, known[object_id]))
         return jobs

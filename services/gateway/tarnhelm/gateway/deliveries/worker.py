@@ -192,29 +192,26 @@ class DestinationWorker:
                 begun = time.monotonic()
                 try:
                     parcel = self._desk.parcels.parcel(job.delivery, job.known)
-                except TarnhelmError as error:
-                    ended[number] = self._failed(job.delivery, error)
+                except Exception as error:  # noqa: BLE001  # a library's text may hold a value: only its kind is kept
+                    ended[number] = self._failed(job.delivery, self._foreseen(job, error))
                     continue
                 self._desk.reached("compared")
                 sent.append((number, parcel.size, begun))
                 yield parcel
 
-        fault: Exception | None = None
-        answers: list[TarnhelmError | None] = []
+        answers: Sequence[TarnhelmError | None]
         try:
             if isinstance(destination, SharingDestination):
-                answers.extend(destination.deliver_all(parcels()))
+                answers = destination.deliver_all(parcels())
             else:
                 for parcel in parcels():
-                    try:
-                        destination.deliver(parcel)
-                    except TarnhelmError as error:
-                        answers.append(error)
-                    else:
-                        answers.append(None)
-        except Exception as error:  # noqa: BLE001  # a library's text may hold a value: only its kind is kept
-            fault = error
-        for (number, size, begun), answer in zip(sent, answers, strict=False):
+                    destination.deliver(parcel)
+                answers = [None] * len(sent)
+        except Exception as error:  # noqa: BLE001  # as above
+            if len(jobs) > 1:  # each alone shows whose fault it is; to send one again does nothing new
+                return [record for job in jobs for record in self._deliver([job])]
+            return [self._failed(jobs[0].delivery, self._foreseen(jobs[0], error))]
+        for (number, size, begun), answer in zip(sent, answers, strict=True):
             delivery = jobs[number].delivery
             if answer is not None:
                 ended[number] = self._failed(delivery, answer)
@@ -223,11 +220,14 @@ class DestinationWorker:
             self._bytes.inc(size)
             self._seconds.observe(time.monotonic() - begun)
             ended[number] = replace(delivery, state=DeliveryState.DELIVERED, code="")
-        for number, job in enumerate(jobs):
-            if number not in ended:
-                self._desk.log(events.RELEASE_BLOCKED, object=job.delivery.object_id, code=type(fault).__name__)
-                ended[number] = self._failed(job.delivery, TarnhelmError(errors.PEER_FAULT))
         return [ended[number] for number in range(len(jobs))]
+
+    def _foreseen(self, job: Job, error: Exception) -> TarnhelmError:
+        """Return the error, or one of the catalogue for what nobody foresaw."""
+        if isinstance(error, TarnhelmError):
+            return error
+        self._desk.log(events.RELEASE_BLOCKED, object=job.delivery.object_id, code=type(error).__name__)
+        return TarnhelmError(errors.PEER_FAULT)
 
     def _failed(self, record: DeliveryRecord, error: TarnhelmError) -> DeliveryRecord:
         retry = self._route.rules.retry

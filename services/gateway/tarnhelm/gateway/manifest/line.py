@@ -34,6 +34,7 @@ GENESIS: Final = "0" * 64
 LINE_LABEL: Final = "manifest-line"
 NOTICE_LABEL: Final = "withdrawal-notice"
 _FORMAT: Final = 1
+_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _HEX: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WRITER: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?", re.ASCII)
 
@@ -172,7 +173,7 @@ def read_line(content: bytes, public: Ed25519PublicKey, label: str = LINE_LABEL)
     try:
         whole = json.loads(content)
         document = dict(whole["document"])
-        public.verify(bytes.fromhex(whole["signature"]), _message(label, document))
+        public.verify(bytes.fromhex(whole["signature"]), _message(label, _canonical(document)))
         right = (
             whole["label"] == label
             and set(whole) == {"document", "label", "signature"}
@@ -198,14 +199,19 @@ def read_line(content: bytes, public: Ed25519PublicKey, label: str = LINE_LABEL)
 
 
 def _enveloped(key: ManifestKey, label: str, document: dict[str, Any]) -> bytes:
-    signature = key.sign(_message(label, document)).hex()
-    return _canonical({"document": document, "label": label, "signature": signature})
+    """Sign a document; it is written once, for the signature and for the line, whose three keys are in order here."""
+    written = _canonical(document)
+    signature = key.sign(_message(label, written)).hex()
+    return b'{"document":%b,"label":"%b","signature":"%b"}' % (
+        written,
+        label.encode("ascii"),
+        signature.encode("ascii"),
+    )
 
 
-def _message(label: str, document: dict[str, Any]) -> bytes:
-    return b"tarnhelm-manifest 1\x00" + label.encode("ascii") + b"\x00" + _canonical(document)
+def _message(label: str, written: bytes) -> bytes:
+    return b"tarnhelm-manifest 1\x00" + label.encode("ascii") + b"\x00" + written
 
 
 def _canonical(document: Any) -> bytes:
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8")
+    return _JSON.encode(document).encode("utf-8")
