@@ -91,6 +91,28 @@ def test_pieces_of_any_length_make_the_same_blob(shelf):
         assert whole(store, name) == data
 
 
+@pytest.mark.parametrize("size", [0, 1, SEGMENT_BYTES, SEGMENT_BYTES + 1, 9 * MIB + 5])
+@pytest.mark.parametrize("before", [0, 1, SEGMENT_BYTES, SEGMENT_BYTES + 5])
+def test_the_last_bytes_may_come_with_the_commit(shelf, before, size):
+    store, name, data = shelf.open(), fresh_name(), os.urandom(before + size)
+    with store.begin(name) as writer:
+        writer.write(data[:before])
+        done = writer.commit(memoryview(data)[before:], sha256=hashlib.sha256(data).hexdigest())
+    assert (done.info.size, done.info.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert whole(store, name) == data
+
+
+def test_last_bytes_that_are_others_than_announced_are_not_stored(shelf):
+    store, name = shelf.open(), fresh_name()
+    with store.begin(name) as writer:
+        writer.write(b"as ")
+        with pytest.raises(TarnhelmError) as caught:
+            writer.commit(b"arrived", sha256=hashlib.sha256(b"as announced").hexdigest())
+    assert caught.value.kind is errors.BLOB_UNLIKE
+    assert store.stat(name) is None
+    assert shelf.unfinished() == 0
+
+
 @pytest.fixture
 def ranged(shelf):
     store, name, data = shelf.open(), fresh_name(), os.urandom(3 * SEGMENT_BYTES + 100)

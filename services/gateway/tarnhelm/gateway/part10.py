@@ -103,25 +103,31 @@ def file_head(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: st
     It depends on nothing but its three values, so that the same object sent twice becomes the same bytes. It is a part
     of what an object is named by (see :mod:`tarnhelm.gateway.stream.content`): another head makes it another object.
     """
-    body = struct.pack("<HH2sHI2s", 2, 1, b"OB", 0, 2, b"\x00\x01")
-    for element, vr, value in (
-        (0x0002, b"UI", sop_class_uid),
-        (0x0003, b"UI", sop_instance_uid),
-        (0x0010, b"UI", transfer_syntax_uid),
-        (0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
-        (0x0013, b"SH", IMPLEMENTATION_VERSION),
-    ):
-        padded = _padded(value, b"\x00" if vr == b"UI" else b" ")
-        body += struct.pack("<HH2sH", 2, element, vr, len(padded)) + padded
-    return bytes(_PREFIX_AT) + _PREFIX + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(body)) + body
+    body = (
+        _META_VERSION
+        + _element(_CLASS, b"UI", sop_class_uid)
+        + _element(_INSTANCE, b"UI", sop_instance_uid)
+        + _element(_SYNTAX, b"UI", transfer_syntax_uid)
+        + _IMPLEMENTATION
+    )
+    return _BEGIN + _LONG.pack(len(body)) + body
 
 
-def _padded(value: str, filler: bytes) -> bytes:
+def _element(element: int, vr: bytes, value: str) -> bytes:
     encoded = value.encode("ascii")
-    return encoded + filler * (len(encoded) % 2)
+    if len(encoded) % 2:
+        encoded += b"\0" if vr == b"UI" else b" "
+    return _SHORT.pack(_GROUP, element, vr, len(encoded)) + encoded
 
 
 def _head(found: dict[int, bytes], at: int) -> FileHead | None:
     if any(value and not _UID.fullmatch(value) for value in found.values()) or not found.get(_SYNTAX):
         return None
     return FileHead(at, *(found.get(element, b"").decode("ascii") for element in (_SYNTAX, _CLASS, _INSTANCE)))
+
+
+_BEGIN: Final = bytes(_PREFIX_AT) + _PREFIX + _SHORT.pack(_GROUP, 0, b"UL", _LONG.size)
+_META_VERSION: Final = _SHORT.pack(_GROUP, 1, b"OB", 0) + _LONG.pack(2) + b"\0\1"
+_IMPLEMENTATION: Final = _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID) + _element(
+    0x0013, b"SH", IMPLEMENTATION_VERSION
+)

@@ -24,7 +24,7 @@ def taken(folder, *pieces, memory=MIB):
     try:
         for piece in pieces:
             content.write(piece)
-        return content.finish(), b"".join(content), content.known_sha256
+        return content.finish(), b"".join([*content.in_scratch(), content.in_memory]), content.known_sha256
     finally:
         content.close()
 

@@ -146,11 +146,13 @@ class BlobWriter(Protocol):
         """Take the next bytes, of any length."""
         ...
 
-    def commit(self, *, sha256: str = "") -> Commit:
+    def commit(self, last: Piece = b"", *, sha256: str = "") -> Commit:
         """Make the blob durable and give it its name, if nobody else has.
 
         Parameters
         ----------
+        last
+            What comes behind the bytes that were written: a blob of one piece is sealed where it lies, without a copy.
         sha256
             What the plaintext must have been, hex; BLB-010 otherwise, and nothing is stored.
         """

@@ -132,9 +132,17 @@ class Sealer:
             self._pending += view[:room]
             view = view[room:]
 
-    def finish(self) -> bytes:
-        """Return the last segment."""
-        return self._sealed(self._pending, last=True)
+    def finish(self, data: Piece = b"") -> Iterator[bytes]:
+        """Take the last bytes in and yield all segments that are left, one at least; to be iterated to its end."""
+        view = memoryview(data).cast("B")
+        if self._pending or len(view) > SEGMENT_BYTES:
+            yield from self.feed(view)
+            yield self._sealed(self._pending, last=True)
+            return
+        if not self._known:
+            self._digest.update(view)
+        self.size += len(view)
+        yield self._sealed(view, last=True)
 
     def head(self, name: BlobName, ring: KeyRing, created: float) -> tuple[bytes, BlobInfo]:
         """Return the head of what was taken in, and what it says."""

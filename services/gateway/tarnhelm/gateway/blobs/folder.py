@@ -178,25 +178,21 @@ class FolderBlobs:
         """Return a sealer with fresh keys."""
         return envelope.Sealer(self._random, known_sha256)
 
-    def finish(self, name: BlobName, fd: int, at: int, incoming: str, sealer: envelope.Sealer) -> Commit:
-        """Write the last segment and the head, sync, and give the file its name."""
-        head, info = sealer.head(name, self._ring, self._clock())
-        with disk_errors():
-            if at == envelope.HEAD_BYTES:
-                write_at(fd, 0, head, sealer.finish())  # a blob of one segment goes out at one go
-            else:
-                write_at(fd, at, sealer.finish())
-                write_at(fd, 0, head)
-            os.fsync(fd)
+    def head(self, name: BlobName, sealer: envelope.Sealer) -> tuple[bytes, BlobInfo]:
+        """Return the head of a blob that is sealed, and what it says."""
+        return sealer.head(name, self._ring, self._clock())
+
+    def finish(self, incoming: str, info: BlobInfo) -> Commit:
+        """Give a file that is on the disk its name."""
         for _ in range(_TRIES):
             with disk_errors():
-                created = self._named(name, incoming)
+                created = self._named(info.name, incoming)
             if created:
                 return Commit(info, created=True)
-            standing = self.stat(name)
+            standing = self.stat(info.name)
             if standing is not None:
                 return Commit(standing, created=False)
-            self._clear(name)
+            self._clear(info.name)
         raise TarnhelmError(errors.BLOB_STORE_AWAY)
 
     def _clear(self, name: BlobName) -> None:
@@ -316,12 +312,25 @@ class _FolderWriter:
             self.abort()
             raise
 
-    def commit(self, *, sha256: str = "") -> Commit:
+    def commit(self, last: Piece = b"", *, sha256: str = "") -> Commit:
         """Make the blob durable and give it its name, if nobody else has."""
         try:
-            if sha256 and sha256 != self._sealer.sha256:
-                raise TarnhelmError(errors.BLOB_UNLIKE)
-            return self._store.finish(self._name, self._fd, self._at, self._incoming, self._sealer)
+            held = b""
+            with disk_errors():
+                for segment in self._sealer.finish(last):
+                    if held:
+                        self._at = write_at(self._fd, self._at, held)
+                    held = segment
+                if sha256 and sha256 != self._sealer.sha256:
+                    raise TarnhelmError(errors.BLOB_UNLIKE)
+                head, info = self._store.head(self._name, self._sealer)
+                if self._at == envelope.HEAD_BYTES:
+                    write_at(self._fd, 0, head, held)  # a blob of one segment goes out at one go
+                else:
+                    write_at(self._fd, self._at, held)
+                    write_at(self._fd, 0, head)
+                os.fsync(self._fd)
+            return self._store.finish(self._incoming, info)
         finally:
             self.abort()  # the name of the way in goes; the blob, if there is one, keeps its own
 

@@ -200,7 +200,6 @@ class S3Blobs:
 
     def finish(self, name: BlobName, upload: Upload, sealer: envelope.Sealer) -> Commit:
         """Send the rest, the head last."""
-        upload.write(sealer.finish())
         head, info = sealer.head(name, self._ring, self._clock())
         if upload.finish(head, _IF_ABSENT):
             return Commit(info, created=True)
@@ -313,9 +312,11 @@ class _S3Writer:
             self.abort()
             raise
 
-    def commit(self, *, sha256: str = "") -> Commit:
+    def commit(self, last: Piece = b"", *, sha256: str = "") -> Commit:
         """Store the blob, if nobody else has."""
         try:
+            for segment in self._sealer.finish(last):
+                self._upload.write(segment)
             if sha256 and sha256 != self._sealer.sha256:
                 raise TarnhelmError(errors.BLOB_UNLIKE)
             return self._store.finish(self._name, self._upload, self._sealer)

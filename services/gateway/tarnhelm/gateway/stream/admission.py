@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING, Final, Self
 from tarnhelm.common import errors, events
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, Limits
-from tarnhelm.gateway.blobs import put
 from tarnhelm.gateway.broker.trace import new_trace
 from tarnhelm.gateway.fsm import Event, Lifecycle
 from tarnhelm.gateway.intake import Arrival, Receipt, Reception
@@ -42,7 +41,7 @@ from tarnhelm.gateway.stream.plan_cache import PlanCache
 
 if TYPE_CHECKING:
     from tarnhelm.common.events import EventLog
-    from tarnhelm.gateway.blobs import BlobStore
+    from tarnhelm.gateway.blobs import BlobName, BlobStore
     from tarnhelm.gateway.keys import GatewayKeys
     from tarnhelm.gateway.plans import ProjectPlan
     from tarnhelm.gateway.state import StreamStore
@@ -222,12 +221,11 @@ class StreamIntake:
             return Receipt(Reception.KEPT_FIRST, first.object_id)
         admitter.failpoint("admit: before the blob")
         name = road.raw_blob(object_id)
-        fresh = put(admitter.blobs, name, content, known_sha256=content.known_sha256).created
+        fresh = self._put(name)
         admitter.failpoint("admit: before the record")
         receipt, record = self._enter(self._received(object_id, uid_digest), policy)
         if record is not None and not fresh and admitter.blobs.stat(name) is None:
-            # An old one stood there without a record, and the sweeper took it meanwhile.
-            put(admitter.blobs, name, content, known_sha256=content.known_sha256)
+            self._put(name)  # an old one without a record, which the sweeper took meanwhile
         admitter.failpoint("admit: before the message")
         if record is not None and record.state is State.ADMITTED:
             admitter.publisher.send(record, self._plan.stages[0])
@@ -235,6 +233,14 @@ class StreamIntake:
             admitter.blobs.delete(name)
         admitter.failpoint("admit: before the answer")
         return receipt
+
+    def _put(self, name: BlobName) -> bool:
+        """Make the bytes durable; False where they stand there already."""
+        content = self._content
+        with self._admitter.blobs.begin(name, known_sha256=content.known_sha256) as writer:
+            for piece in content.in_scratch():
+                writer.write(piece)
+            return writer.commit(content.in_memory).created
 
     def _received(self, object_id: str, uid_digest: bytes) -> ObjectRecord:
         plan, arrival, admitter = self._plan, self._arrival, self._admitter

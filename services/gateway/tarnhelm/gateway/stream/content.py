@@ -84,10 +84,14 @@ class Content:
         """Of all bytes, 32 bytes, where they have been in memory since they were hashed; else nothing."""
         return self._digest.digest() if self._whole and self._fd < 0 else b""
 
-    def __iter__(self) -> Iterator[bytes | memoryview]:
-        """Give all bytes, from the first on."""
+    @property
+    def in_memory(self) -> memoryview:
+        """All bytes where they are in memory; else nothing."""
+        return memoryview(self._bytes)
+
+    def in_scratch(self) -> Iterator[bytes]:
+        """Give all bytes where they are in the scratch; else nothing."""
         if self._fd < 0:
-            yield memoryview(self._bytes)
             return
         at = 0
         while at < self.size:
