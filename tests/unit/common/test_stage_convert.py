@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,14 @@ from tarnhelm.common import errors
 from tarnhelm.common.errors import CATALOGUE, TarnhelmError
 from tarnhelm.common.sandbox.hand import StageFaultError
 from tarnhelm.common.stage import ObjectFacts, StageOutcome, Status, outcome_of
-from tarnhelm.common.stage_service.convert import MalformedError, facts_message, facts_of, outcome_from, result_message
+from tarnhelm.common.stage_service.convert import (
+    MalformedError,
+    ResultWriter,
+    facts_message,
+    facts_of,
+    outcome_from,
+    result_message,
+)
 
 DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64) | st.just("")
 UIDS = st.from_regex(r"[0-9.]{0,64}", fullmatch=True)
@@ -53,6 +62,16 @@ DONE = st.builds(
 def test_an_outcome_comes_back_as_it_was(outcome):
     data = result_message("metadata", outcome).SerializeToString()
     assert outcome_from(stage_pb2.StageResult.FromString(data)) == outcome
+
+
+@given(st.lists(DONE, min_size=1, max_size=4), st.lists(COUNTS, min_size=1, max_size=3))
+def test_what_is_written_with_kept_counts_is_what_the_generated_class_reads(outcomes, counts):
+    write = ResultWriter()
+    for number, outcome in enumerate(outcomes * 40):
+        shared = replace(outcome, actions=counts[number % len(counts)], findings=counts[number // 3 % len(counts)])
+        for one in (shared, replace(shared, actions=dict(shared.actions)), outcome):
+            found = stage_pb2.StageResult.FromString(write("metadata", one))
+            assert found == result_message("metadata", one)
 
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))

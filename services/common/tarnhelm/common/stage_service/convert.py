@@ -19,7 +19,7 @@ from tarnhelm.common.stage import ObjectFacts, StageOutcome, Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["MalformedError", "facts_message", "facts_of", "outcome_from", "result_message"]
+__all__ = ["MalformedError", "ResultWriter", "facts_message", "facts_of", "outcome_from", "result_message"]
 
 _TO_WIRE: Final = {
     Status.DONE: stage_pb2.STAGE_STATUS_DONE,
@@ -46,6 +46,7 @@ _KEY_LETTERS: Final = 300
 _MOST_COUNTS: Final = 50_000
 _MOST_METHODS: Final = 64
 _MOST_IMAGE_TYPES: Final = 16
+_MOST_WRITTEN: Final = 64
 
 
 class MalformedError(ValueError):
@@ -86,6 +87,33 @@ def facts_of(message: object_pb2.ObjectFacts) -> ObjectFacts:
 
 def result_message(stage: str, outcome: StageOutcome) -> stage_pb2.StageResult:
     """Write an outcome as a message; of its text only the place in the stage's own code travels."""
+    message = _uncounted(stage, outcome)
+    message.MergeFrom(_counted(outcome))
+    return message
+
+
+class ResultWriter:
+    """Writes outcomes as bytes; the counts, equal for most objects of a series, are written once for a mapping.
+
+    A mapping is known by its identity: it is not to be changed once it is in an outcome.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[StageOutcome, bytes]] = {}
+
+    def __call__(self, stage: str, outcome: StageOutcome) -> bytes:
+        """Return a serialised message, as :func:`result_message` makes it."""
+        key = id(outcome.actions), id(outcome.findings)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _MOST_WRITTEN:
+                self._known.clear()
+            # The outcome is kept so that its mappings are: no other can have their identity.
+            known = self._known[key] = outcome, _counted(outcome).SerializeToString()
+        return bytes(_uncounted(stage, outcome).SerializeToString()) + known[1]  # fields may come in any order
+
+
+def _uncounted(stage: str, outcome: StageOutcome) -> stage_pb2.StageResult:
     found = _SITE_IN_MESSAGE.search(outcome.message)
     return stage_pb2.StageResult(
         stage=stage,
@@ -97,11 +125,13 @@ def result_message(stage: str, outcome: StageOutcome) -> stage_pb2.StageResult:
         output_sha256=outcome.output_sha256,
         source_bytes=outcome.source_bytes,
         output_bytes=outcome.output_bytes,
-        actions=_counts_message(outcome.actions),
-        findings=_counts_message(outcome.findings),
         methods=outcome.methods,
         seconds=outcome.seconds,
     )
+
+
+def _counted(outcome: StageOutcome) -> stage_pb2.StageResult:
+    return stage_pb2.StageResult(actions=_counts_message(outcome.actions), findings=_counts_message(outcome.findings))
 
 
 def outcome_from(

@@ -19,7 +19,7 @@ from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.limits import DEFAULT_LIMITS, GIB, Limits
 from tarnhelm.common.sandbox import Dispatcher, PoolSettings, WorkerPool
 from tarnhelm.common.stage import CONFIG, CONFIG_DIGEST, STAGE, StageJob, StageOutcome, Status, outcome_of
-from tarnhelm.common.stage_service.convert import result_message
+from tarnhelm.common.stage_service.convert import ResultWriter, result_message
 from tarnhelm.common.stage_service.receive import CHUNK_BYTES, Announced, HeaderReader, receive, take_whole
 from tarnhelm.common.stage_service.scratch import Scratch
 from tarnhelm.common.stage_service.whole import ACCEPTED_KEY, WHOLE_RESULT_BYTES
@@ -123,6 +123,7 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
     ) -> None:
         self._headers = HeaderReader(plan.stages, plan.limits)
         self._overwrites = plan.overwrites
+        self._written = ResultWriter()
         self._scratch = scratch
         self._bounds = bounds
         self._assign = assign
@@ -211,7 +212,7 @@ class StageService(stage_pb2_grpc.StageServiceServicer):
                 data = _read(call.target, outcome.output_bytes)
                 call.outcome = outcome
             self._ended(announced, outcome)
-            return WholeResponse(result_message(announced.stage, outcome), data)
+            return WholeResponse(self._written(announced.stage, outcome), data)
 
     @contextlib.contextmanager
     def _in_hand(

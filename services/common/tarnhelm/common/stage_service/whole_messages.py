@@ -23,9 +23,9 @@ class WholeRequest(NamedTuple):
 
 
 class WholeResponse(NamedTuple):
-    """A ``ProcessWholeResponse``."""
+    """A ``ProcessWholeResponse``; the result is serialised already."""
 
-    result: stage_pb2.StageResult
+    result: bytes
     data: bytes
 
 
@@ -41,4 +41,4 @@ def request_of(message: bytes) -> WholeRequest | stage_pb2.ProcessWholeRequest:
 
 def response_bytes(response: WholeResponse) -> bytes:
     """Write a response."""
-    return joined(response.result.SerializeToString(), response.data)
+    return joined(response.result, response.data)
