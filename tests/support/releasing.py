@@ -145,7 +145,7 @@ class World:
         self.log = EventLog(self, time.time)
 
     def write(self, text):
-        self.log_lines.append(json.loads(text))
+        self.log_lines += map(json.loads, text.splitlines())
 
     def flush(self):
         """Nothing is buffered."""

@@ -37,6 +37,17 @@ def test_an_unknown_field_is_refused_even_where_nobody_listens() -> None:
         EventLog(None, lambda: 0.0)(events.OBJECT_HELD, patient="x")
 
 
+def test_several_lines_are_written_at_one_go_or_none_of_them() -> None:
+    stream = io.StringIO()
+    log = EventLog(stream, lambda: 12.5)
+    log.each(events.OBJECT_RELEASED, ({"object": name, "destinations": 1} for name in ("a", "b")))
+    assert [json.loads(line)["object"] for line in stream.getvalue().splitlines()] == ["a", "b"]
+    with pytest.raises(ValueError, match="object"):
+        log.each(events.OBJECT_RELEASED, [{"object": "c", "destinations": 1}, {"object": "Doe^Jane"}])
+    log.each(events.OBJECT_RELEASED, ())
+    assert len(stream.getvalue().splitlines()) == 2
+
+
 def test_a_number_is_given_once() -> None:
     with pytest.raises(ValueError, match="200"):
         event_kind(200, "again")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -111,7 +111,7 @@ class LineSink(Protocol):
     """Takes lines of text, as standard error does."""
 
     def write(self, text: str, /) -> object:
-        """Take one line with its end."""
+        """Take one line with its end, or several."""
         ...
 
     def flush(self) -> None:
@@ -136,12 +136,22 @@ class EventLog:
 
     def __call__(self, kind: EventKind, **fields: int | str) -> None:
         """Write one line; raises ValueError for a field or a value that the catalogue does not allow."""
-        for name, value in fields.items():
-            if name not in kind.fields:
-                raise ValueError(name)
-            if not isinstance(value, int) and not _WORD.fullmatch(value):
-                raise ValueError(name)
-        if self._stream is not None:
-            line = {"time": round(self._clock(), 3), "event": kind.number, "name": kind.name, **fields}
-            self._stream.write(json.dumps(line, separators=(",", ":")) + "\n")
-            self._stream.flush()
+        self.each(kind, (fields,))
+
+    def each(self, kind: EventKind, several: Iterable[Mapping[str, int | str]]) -> None:
+        """Write a line for each of these fields, all at one go; raises as a call does, and writes nothing then."""
+        checked = [_checked(kind, fields) for fields in several]
+        if self._stream is None or not checked:
+            return
+        head = {"time": round(self._clock(), 3), "event": kind.number, "name": kind.name}
+        self._stream.write("".join(json.dumps(head | fields, separators=(",", ":")) + "\n" for fields in checked))
+        self._stream.flush()
+
+
+def _checked(kind: EventKind, fields: Mapping[str, int | str]) -> dict[str, int | str]:
+    for name, value in fields.items():
+        if name not in kind.fields:
+            raise ValueError(name)
+        if not isinstance(value, int) and not _WORD.fullmatch(value):
+            raise ValueError(name)
+    return dict(fields)

@@ -268,10 +268,9 @@ class ReleaseDesk:
                     released.append((object_id, len(delivered)))
             for object_id, _ in released:  # behind all records, which the store writes in one statement
                 self._parts.state.add_step(object_id, Step(self.clock(), "released"))
-        for object_id, count in released:
-            ended.append(object_id)
-            self.metrics.released.inc()
-            self.log(events.OBJECT_RELEASED, object=object_id, destinations=count)
+        ended += [object_id for object_id, _ in released]
+        self.metrics.released.inc(len(released))
+        self.log.each(events.OBJECT_RELEASED, ({"object": one, "destinations": count} for one, count in released))
         for record in refused:
             self.end(record, Event.REJECT, errors.REJECTED_BY_REVIEWER.code)
         return ended

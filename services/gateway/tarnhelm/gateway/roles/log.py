@@ -42,11 +42,14 @@ class EventStream:
         self._broker = broker
 
     def write(self, text: str) -> None:
-        """Write one line."""
+        """Write lines; each is a record of its own."""
         self._stream.write(text)
-        if self._broker is not None:
+        broker = self._broker
+        if broker is None:
+            return
+        for line in text.splitlines():
             try:
-                self._broker.publish(TOPIC, self._key, text.strip().encode())
+                broker.publish(TOPIC, self._key, line.encode())
             except TarnhelmError:
                 self.lost += 1
 
