@@ -6,14 +6,11 @@ another. Small objects are many, so they go whole; large ones go in pieces, so t
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
 from tarnhelm.common.limits import MIB
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from google.protobuf.message import Message
 
 __all__ = [
@@ -24,7 +21,6 @@ __all__ = [
     "fits",
     "joined",
     "parted",
-    "write_whole",
 ]
 
 ACCEPTED_KEY: Final = "tarnhelm-accepted"
@@ -100,20 +96,3 @@ def _size_at(message: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return size, at
     return -1, at
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a new file for this process alone.
-
-    Raises
-    ------
-    OSError
-        It is there already, or there is no room.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-    finally:
-        os.close(descriptor)
