@@ -148,8 +148,7 @@ class DicomDoor:
     def stored(self, answer: Answer, size: int) -> None:
         """See :class:`~tarnhelm.gateway.doors.dicom_association.Host`."""
         name = self.settings.name
-        self._metrics.objects.labels(name, answer.reception.value).inc()
-        self._metrics.bytes.labels(name).inc(size)
+        self._metrics.taken(name, answer.reception.value, size)
         if answer.status is not Status.SUCCESS:
             self._metrics.refused.labels(name, answer.code).inc()
             self._log(events.OBJECT_NOT_TAKEN, door=name, code=answer.code, status=f"{answer.status:04X}")

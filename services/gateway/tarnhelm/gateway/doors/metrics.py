@@ -39,3 +39,13 @@ class DoorMetrics:
             ("door",),
             registry=self.registry,
         )
+        self._taken: dict[tuple[str, str], tuple[Counter, Counter]] = {}
+
+    def taken(self, door: str, reception: str, size: int) -> None:
+        """Count one object that was handed in."""
+        found = self._taken.get((door, reception))
+        if found is None:  # looked up once: the library takes a lock and builds a key for each look
+            found = self.objects.labels(door, reception), self.bytes.labels(door)
+            self._taken[door, reception] = found
+        found[0].inc()
+        found[1].inc(size)

@@ -58,12 +58,19 @@ class StreamMeters:
             "tarnhelm_gateway_published_again", "Tasks that housekeeping published again.", ["stage"], registry=registry
         )
 
+        self._from: dict[tuple[str, Reception], tuple[Counter, Counter]] = {}
         self._left: dict[tuple[str, str, str], tuple[Counter, Histogram, Counter]] = {}
 
     def received(self, door: str, reception: Reception, size: int) -> None:
         """Count one object that was handed over."""
-        self._received.labels(door, reception.value).inc()
-        self._received_bytes.labels(door).inc(size)
+        found = self._from.get((door, reception))
+        if found is None:  # looked up once, as below
+            found = self._from[door, reception] = (
+                self._received.labels(door, reception.value),
+                self._received_bytes.labels(door),
+            )
+        found[0].inc()
+        found[1].inc(size)
 
     def left(self, stage: str, status: str, code: str, seconds: float, size: int) -> None:
         """Count one object that left a step."""
