@@ -31,7 +31,8 @@ class ReleaseSettings:
     reconcile_seconds
         How often objects are looked for whose release was cut off by a crash.
     memory_bytes
-        An object up to this size is read once, compared and sent from memory; a larger one is read twice.
+        An object up to this size is read once, compared and sent from memory; a larger one is read twice. What is
+        planned and waits for its turn holds at most four times as much.
     batch
         At most so many messages are planned, or deliveries taken, at a time.
     """
