@@ -522,9 +522,9 @@ def test_values_of_any_length_in_the_holes(side, strict):
     assert fitting == (5 if strict else 12) * elastic
 
 
-def test_forty_series_that_come_in_by_turns_are_all_known_and_each_is_tried_first(monkeypatch):
+def test_eighteen_series_that_come_in_by_turns_are_all_known_and_each_is_tried_first(monkeypatch):
     witness = _witness()
-    people = [(person(number), _set(0x0020000E, b"2.25.5500%02d" % number)) for number in range(40)]
+    people = [(person(number), _set(0x0020000E, b"2.25.5500%02d" % number)) for number in range(18)]
     for number in range(2001, 2007):
         for who, series in people:
             assert witness.judge(*slice_pair(number, who, series), "x").clean

@@ -40,7 +40,7 @@ __all__ = ["Setup", "main"]
 
 _CPU_FACTOR = 2
 _MEMORY_STEP = 64 * MIB
-_HELD_BYTES = 32 * MIB
+_HELD_BYTES = 16 * MIB
 
 
 @dataclass(frozen=True, slots=True)

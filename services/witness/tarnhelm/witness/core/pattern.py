@@ -220,7 +220,7 @@ class Patterns:
         How many bytes of headers.
     """
 
-    def __init__(self, limits: Limits, *, strict: bool, size: int = 64, max_bytes: int = 8 << 20) -> None:
+    def __init__(self, limits: Limits, *, strict: bool, size: int = 20, max_bytes: int = 4 << 20) -> None:
         self._limits = limits
         self._strict = strict
         self._size = size

@@ -35,7 +35,7 @@ __all__ = ["Look", "Pair", "Series"]
 _ESCAPE: Final = b"\x1b"
 _APART: Final = b"\0"
 """Between stretches that are no neighbours: no compacted needle holds a NUL."""
-_MOST_PROOFS: Final = 64
+_MOST_PROOFS: Final = 20
 _MOST_MET: Final = 1024
 _EAGER: Final = 24
 _SERIES: Final = 0x0020000E

@@ -249,7 +249,7 @@ class LayoutCache:
     A layout is made when the second object of a series comes: single images cost nothing here.
     """
 
-    _MOST: Final = 32
+    _MOST: Final = 16
     _MOST_OF_A_SERIES: Final = 4
     _MOST_HINTS: Final = 256
 

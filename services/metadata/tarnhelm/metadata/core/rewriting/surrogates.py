@@ -26,7 +26,7 @@ __all__ = ["Surrogates", "charset_of"]
 _SUBJECT_TAGS: Final = (0x00080005, 0x00100020, 0x00100021, 0x0020000D, 0x00100040)
 _Subject = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 #: As many series may come in by turns; a context that is made anew makes all values of its series anew.
-_CONTEXTS: Final = 32
+_CONTEXTS: Final = 16
 
 
 class Surrogates:
