@@ -10,12 +10,14 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 
 import pytest
+from kafka.protocol.producer import ProduceRequest
 from tests.support.brokers import Child, Place, gather
 
 from tarnhelm.cli.main import run
 from tarnhelm.cli.services import TarnhelmServices
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.gateway.broker import MAX_VALUE_BYTES, TOPICS, Broker, Consumer, ConsumerSettings, Partition, TopicSpec
+from tarnhelm.gateway.broker.kafka.pacing import PacedClient
 from tarnhelm.gateway.broker.trace import new_trace, trace_headers, trace_of
 
 
@@ -306,6 +308,35 @@ def test_the_producer_refuses_more_than_its_bytes_in_flight(place, topic, broker
         small.publish(topic.name, b"k", b"")
 
 
+def test_small_records_leave_in_a_beat_and_large_ones_do_not_wait_for_it(place, topic, server_kind, monkeypatch):
+    if server_kind == "sqlite":
+        pytest.skip("the embedded broker gathers while it syncs")
+    requests = []
+    send = PacedClient.send
+
+    def noted(client, node, request, **options):
+        requests.append(request)
+        return send(client, node, request, **options)
+
+    monkeypatch.setattr(PacedClient, "send", noted)
+    broker = place.open(topic, gather_ms=1000)
+    broker.ensure()
+    begun = time.monotonic()
+    last = []
+    while time.monotonic() < begun + 3:
+        last.append(broker.publish(topic.name, b"%d" % len(last), b"small"))
+        time.sleep(0.01)
+    broker.flush(30)
+    beats = sum(isinstance(one, ProduceRequest) for one in requests)
+    assert 2 <= beats <= (time.monotonic() - begun) + 2
+    assert all(future.result(0) for future in last)
+    begun = time.monotonic()
+    for number in range(20):
+        broker.publish(topic.name, b"%d" % number, bytes(300_000)).result(30)
+    assert time.monotonic() - begun < 15
+    broker.close()
+
+
 def test_lag_counts_what_is_not_committed(broker, topic, join, server_kind):
     if server_kind == "tansu":
         pytest.skip("Tansu tells wrong end offsets")
@@ -318,6 +349,9 @@ def test_lag_counts_what_is_not_committed(broker, topic, join, server_kind):
         consumer.done(message)
     moved = sum(consumer.commit().values())
     assert sum(consumer.lag().values()) == sum(broker.lag(topic.name, [topic.name]).values()) == 30 - moved
+    readers = [(topic.name, topic.name), (f"{topic.name}-new", topic.name)]
+    assert broker.waiting(readers) == dict(zip(readers, (30 - moved, 30), strict=True))
+    assert broker.waiting([]) == {}
 
 
 def test_trim_deletes_what_all_the_groups_have_committed(broker, topic, join, server_kind):
@@ -336,6 +370,7 @@ def test_trim_deletes_what_all_the_groups_have_committed(broker, topic, join, se
     assert numbers(gather(late, lambda some: len(some) == 6)) == [4, 5, 6, 7, 8, 9]
     assert (late.expired(), slow.expired()) == (0, 0)
     assert sum(broker.lag("never seen", [topic.name]).values()) == 6
+    assert broker.waiting([("never seen", topic.name)]) == {("never seen", topic.name): 6}
 
 
 def test_a_record_past_its_age_goes_and_its_loss_is_counted(place, server_kind, join, topic):

@@ -103,6 +103,9 @@ class Messages:
     def lag(self, _group: str, topics: Any) -> dict[Partition, int]:
         return {Partition(topic, 0): sum(self.sent[at].topic == topic for at in self.undone) for topic in topics}
 
+    def waiting(self, readers: Any) -> dict[tuple[str, str], int]:
+        return {(group, topic): sum(self.lag(group, [topic]).values()) for group, topic in readers}
+
     def flush(self, _seconds: float) -> None:
         pass
 

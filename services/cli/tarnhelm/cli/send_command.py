@@ -162,7 +162,7 @@ def send(
             key_file=key_file,
             sasl=sasl,
             plaintext_allowed=plaintext_allowed,
-            linger_ms=5,
+            gather_ms=5,
         )
         return KafkaBroker(settings, topics)
 

@@ -224,6 +224,10 @@ class Broker(Protocol):
         """Records behind the group's committed position, for every partition; joins nothing."""
         ...
 
+    def waiting(self, readers: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], int]:
+        """Sum of `lag` for each of several readers, (group, topic); costs hardly more than for one."""
+        ...
+
     def trim(self, topic: str, groups: Collection[str]) -> Mapping[Partition, int]:
         """Delete the records that all these groups have committed; returns the oldest offset that is kept.
 

@@ -68,9 +68,9 @@ def run(context: RoleContext, stop: threading.Event) -> None:
 
 def _lags(context: RoleContext) -> Mapping[tuple[str, str], int]:
     config, broker = context.config, context.shared.broker
-    groups = [(road.topic_of(step), road.GROUPS[step]) for step in ("metadata", road.WITNESS, road.RELEASE)]
-    groups += [(door.topic, door.group) for door in config.doors.ingest]
-    return {(topic, group): sum(broker.lag(group, [topic]).values()) for topic, group in groups}
+    readers = [(road.GROUPS[step], road.topic_of(step)) for step in ("metadata", road.WITNESS, road.RELEASE)]
+    readers += [(door.group, door.topic) for door in config.doors.ingest]
+    return {(topic, group): count for (group, topic), count in broker.waiting(readers).items()}
 
 
 def _reading(config: GatewayConfig) -> StateReading:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Conveyor", "ConveyorSettings", "Handled"]
 
 _MOST_BYTES: Final = 16 * 1024 * 1024
+_POLL_SECONDS: Final = 0.25
 
 
 class Handled(Enum):
@@ -58,7 +59,7 @@ class ConveyorSettings:
     workers: int = 8
     session_seconds: float = 15.0
     heartbeat_seconds: float = 1.0
-    commit_seconds: float = 0.25
+    commit_seconds: float = 1.0
     drain_seconds: float = 30.0
     gather_seconds: float = 0.02
 
@@ -166,7 +167,7 @@ class Conveyor:
         # Each worker may have one waiting behind its own. Not before so many places are free that a poll brings several:
         # one message at a time costs more than the work on it.
         if self._in_hand <= settings.workers and not self._breaker.open:
-            self._take(consumer, settings.workers * 2 - self._in_hand, settings.commit_seconds)
+            self._take(consumer, settings.workers * 2 - self._in_hand, min(settings.commit_seconds, _POLL_SECONDS))
             return
         now = self._monotonic()
         if now >= self._next_sign:

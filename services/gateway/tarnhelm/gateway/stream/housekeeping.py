@@ -64,6 +64,8 @@ class HousekeepingSettings:
         Between two deletions of what identifies people and was read.
     trim
         Topic → the groups that must have read it; only ``ingest`` is read by somebody.
+    measure_every_seconds
+        Between two counts of objects and messages for the metrics.
     age_alarm_seconds
         An unfinished object that is older raises an alarm.
     """
@@ -79,6 +81,7 @@ class HousekeepingSettings:
     sweep_every_seconds: float = 3600.0
     trim_every_seconds: float = 60.0
     trim: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    measure_every_seconds: float = 10.0
     age_alarm_seconds: float = 3600.0
 
 
@@ -119,6 +122,7 @@ class Housekeeping:
         self._again: OrderedDict[str, tuple[int, float, float]] = OrderedDict()
         self._next_sweep = float("-inf")
         self._next_trim = float("-inf")
+        self._next_measure = float("-inf")
         self._alarmed: dict[State, float] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -268,6 +272,9 @@ class Housekeeping:
     # --- what is told ----------------------------------------------------------------------------------
 
     def _measure(self, now: float) -> None:
+        if now < self._next_measure:
+            return
+        self._next_measure = now + self._settings.measure_every_seconds
         for state, received in self._state.oldest().items():
             age = now - received
             if age > self._settings.age_alarm_seconds and now - self._alarmed.get(state, float("-inf")) > 600.0:
@@ -282,7 +289,7 @@ class Housekeeping:
             meters.objects.labels(state.value).set(tally.count if tally else 0)
             if state in UNFINISHED:
                 meters.oldest.labels(state.value).set(now - tally.oldest if tally else 0.0)
-        for step, group in road.GROUPS.items():
-            topic = road.topic_of(step)
-            with suppress(TarnhelmError):
-                meters.lag.labels(topic).set(sum(self._broker.lag(group, [topic]).values()))
+        with suppress(TarnhelmError):
+            waiting = self._broker.waiting([(group, road.topic_of(step)) for step, group in road.GROUPS.items()])
+            for (_, topic), count in waiting.items():
+                meters.lag.labels(topic).set(count)

@@ -232,4 +232,4 @@ class Room:
         return ""
 
     def _lag(self) -> int:
-        return sum(sum(self._broker.lag(group, [topic]).values()) for group, topic in self._groups)
+        return sum(self._broker.waiting(self._groups).values())

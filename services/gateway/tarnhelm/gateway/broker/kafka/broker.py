@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kafka import KafkaAdminClient, KafkaProducer, OffsetSpec, TopicPartition
@@ -16,6 +18,7 @@ from tarnhelm.gateway.broker.base import ConsumerSettings, Position, check_messa
 from tarnhelm.gateway.broker.kafka.clients import make_client
 from tarnhelm.gateway.broker.kafka.consumer import KafkaGroupConsumer
 from tarnhelm.gateway.broker.kafka.faults import fault_of, mapped, quieten
+from tarnhelm.gateway.broker.kafka.pacing import LINGER_MS, PacedClient
 from tarnhelm.gateway.broker.kafka.reader import ours
 from tarnhelm.gateway.broker.kafka.topics import ensure_topics
 from tarnhelm.gateway.broker.topics import by_name
@@ -31,6 +34,10 @@ _BATCH_BYTES: Final = 256 * 1024
 _METADATA_MS: Final = 2_000
 """How long `publish` may wait for a topic that the client has not met yet."""
 _CLOSE_SECONDS: Final = 30.0
+_COORDINATOR_TRIES: Final = 10
+_COORDINATOR_SECONDS: Final = 0.1
+_KNOWN_SECONDS: Final = 60.0
+"""So long the partitions of a topic are not asked for again: they become more on an administrator's order only."""
 
 
 class KafkaBroker:
@@ -46,8 +53,14 @@ class KafkaBroker:
         The allow-list.
     """
 
-    def __init__(self, settings: KafkaSettings, topics: Iterable[TopicSpec]) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topics: Iterable[TopicSpec],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         quieten()
+        self._monotonic = monotonic
         self._settings = settings
         self._topics = by_name(topics)
         self._lock = threading.Lock()
@@ -56,6 +69,7 @@ class KafkaBroker:
         self._consumers: list[KafkaGroupConsumer] = []
         self._room = threading.Condition()
         self._bytes = 0
+        self._known: dict[str, tuple[float, tuple[TopicPartition, ...]]] = {}
         self._closed = False
 
     # --- topics ----------------------------------------------------------------------------------------
@@ -98,6 +112,9 @@ class KafkaBroker:
             self._bytes -= size
             self._room.notify_all()
 
+    def _is_full(self) -> bool:
+        return self._bytes >= _BATCH_BYTES
+
     def flush(self, timeout_seconds: float) -> None:
         """Wait for every acknowledgement."""
         with self._room:
@@ -125,12 +142,36 @@ class KafkaBroker:
     def lag(self, group: str, topics: Collection[str]) -> Mapping[Partition, int]:
         """Records behind the group's position."""
         with mapped():
-            admin = self._administrator()
-            partitions = self._partitions(topics)
-            ends = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-            starts = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-            committed = self._committed(group, partitions)
-        return {ours(one): ends[one].offset - max(starts[one].offset, committed.get(one, 0)) for one in partitions}
+            behind = self._behind({group: self._partitions(topics)})
+        return {ours(one): count for (_, one), count in behind.items()}
+
+    def waiting(self, readers: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], int]:
+        """Records behind each group on its topic, asked for in as many requests as for one."""
+        partitions: dict[str, list[TopicPartition]] = {}
+        found = dict.fromkeys(readers, 0)
+        with mapped():
+            for group, topic in found:
+                partitions.setdefault(group, []).extend(self._partitions([topic]))
+            for (group, one), count in self._behind(partitions).items():
+                found[group, one.topic] += count
+        return found
+
+    def _behind(self, partitions: Mapping[str, list[TopicPartition]]) -> dict[tuple[str, TopicPartition], int]:
+        """Return how far each group is behind in each of its partitions."""
+        admin = self._administrator()
+        committed = self._committed(partitions)  # before the ends, which are never before it then
+        every = sorted({one for some in partitions.values() for one in some})
+        ends = {one: found.offset for one, found in _offsets(admin, every, OffsetSpec.LATEST).items()}
+        behind = {
+            (group, one): ends[one] - committed[group].get(one, 0) for group, some in partitions.items() for one in some
+        }
+        # Only where something is behind it matters what retention has taken.
+        some = sorted({one for (_, one), count in behind.items() if count})
+        for one, start in _offsets(admin, some, OffsetSpec.EARLIEST).items():
+            for group in partitions:
+                if (group, one) in behind:
+                    behind[group, one] = max(0, min(behind[group, one], ends[one] - start.offset))
+        return behind
 
     def trim(self, topic: str, groups: Collection[str]) -> Mapping[Partition, int]:
         """Delete what all these groups have committed (DeleteRecords)."""
@@ -138,7 +179,7 @@ class KafkaBroker:
             raise TarnhelmError(errors.TOPIC_NOT_ALLOWED)
         with mapped():
             partitions = self._partitions([topic])
-            committed = [self._committed(group, partitions) for group in groups]
+            committed = self._committed(dict.fromkeys(groups, partitions)).values()
             upto = {
                 one: min(each[one] for each in committed)
                 for one in partitions
@@ -150,16 +191,32 @@ class KafkaBroker:
         return {ours(one): answer["low_watermark"] for one, answer in found.items()}
 
     def _partitions(self, topics: Collection[str]) -> list[TopicPartition]:
-        found = []
-        for topic in self._administrator().describe_topics(list(topics)):
-            if topic["error_code"]:
-                raise kafka_errors.for_code(topic["error_code"])
-            found += [TopicPartition(topic["name"], one["partition_index"]) for one in topic["partitions"]]
-        return sorted(found)
+        now = self._monotonic()
+        unknown = [topic for topic in topics if self._known.get(topic, (0.0, ()))[0] < now]
+        if unknown:
+            for topic in self._administrator().describe_topics(unknown):
+                if topic["error_code"]:
+                    raise kafka_errors.for_code(topic["error_code"])
+                found = tuple(TopicPartition(topic["name"], one["partition_index"]) for one in topic["partitions"])
+                self._known[topic["name"]] = now + _KNOWN_SECONDS, found
+        return sorted(one for topic in set(topics) for one in self._known[topic][1])
 
-    def _committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        found = self._administrator().list_group_offsets({group: list(partitions)})[group]
-        return {one: place.offset for one, place in found.items() if place.offset >= 0}
+    def _committed(self, wanted: Mapping[str, Sequence[TopicPartition]]) -> dict[str, dict[TopicPartition, int]]:
+        """Return the positions of groups."""
+        asked = {group: list(some) for group, some in wanted.items()}
+        admin = self._administrator()
+        for left in reversed(range(_COORDINATOR_TRIES)):
+            try:
+                found = admin.list_group_offsets(asked)
+                break
+            except kafka_errors.CoordinatorNotAvailableError:  # a cluster that is new makes its coordinators when asked
+                if not left:
+                    raise
+                time.sleep(_COORDINATOR_SECONDS)
+        return {
+            group: {one: place.offset for one, place in places.items() if place.offset >= 0}
+            for group, places in found.items()
+        }
 
     # --- the clients -----------------------------------------------------------------------------------
 
@@ -169,6 +226,7 @@ class KafkaBroker:
             if self._producer is None:
                 self._producer = make_client(
                     KafkaProducer,
+                    partial(PacedClient, beat_seconds=self._settings.gather_ms / 1000, is_full=self._is_full),
                     **self._settings.client_configs(),
                     enable_idempotence=True,
                     acks="all",
@@ -177,7 +235,8 @@ class KafkaBroker:
                     delivery_timeout_ms=round(self._settings.delivery_seconds * 1000),
                     max_block_ms=_METADATA_MS,
                     batch_size=_BATCH_BYTES,
-                    linger_ms=self._settings.linger_ms,
+                    linger_ms=LINGER_MS if self._settings.gather_ms else 0,
+                    metrics_enabled=False,  # a tenth of the client's work, and nobody reads them
                 )
             return self._producer
 
@@ -205,3 +264,7 @@ class KafkaBroker:
                 self._producer.close(_CLOSE_SECONDS)
             if self._admin is not None:
                 self._admin.close()
+
+
+def _offsets(admin: Any, partitions: Collection[TopicPartition], spec: Any) -> Mapping[TopicPartition, Any]:
+    return admin.list_partition_offsets(dict.fromkeys(partitions, spec)) if partitions else {}

@@ -18,12 +18,18 @@ __all__ = ["make_client"]
 T = TypeVar("T")
 
 
-def make_client(kind: Callable[..., T], **configs: Any) -> T:
-    """Return ``kind(**configs)``; raises the catalogue's error, and then no thread or socket of it is left."""
+def make_client(kind: Callable[..., T], network: Callable[..., Any] = KafkaNetClient, **configs: Any) -> T:
+    """Return ``kind(**configs)``; raises the catalogue's error, and then no thread or socket of it is left.
+
+    Parameters
+    ----------
+    network
+        Makes the client's network side.
+    """
     nets: list[Any] = []
 
     def net(*args: Any, **options: Any) -> Any:
-        made = KafkaNetClient(*args, **options)
+        made = network(*args, **options)
         nets.append(made)
         return made
 

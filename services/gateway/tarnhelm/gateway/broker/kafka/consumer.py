@@ -71,8 +71,11 @@ class KafkaGroupConsumer:
             max_poll_interval_ms=_POLL_INTERVAL_MS,
             fetch_max_bytes=_FETCH_BYTES,
             max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
+            metrics_enabled=False,
         )
-        self._reader = Reader(self._client, topics, self._progress, self._request_ms, monotonic)
+        self._reader = Reader(
+            self._client, topics, self._progress, self._request_ms, settings.gather_ms / 1000, monotonic
+        )
 
     def poll(self, *, max_records: int, max_bytes: int, timeout_seconds: float) -> list[Message]:
         """Return the next messages."""

@@ -35,6 +35,9 @@ LOST: Final = (
 """The membership is in question: poll again, and it is taken up anew."""
 _AHEAD_BYTES: Final = 8 << 20
 _AHEAD_RECORDS: Final = 1000
+_FEW_RECORDS: Final = 64
+_FEW_BYTES: Final = 256 * 1024
+"""A fetch that brought less is followed by the next one after a rest."""
 _POLL_MS: Final = 200
 _JOIN_MS: Final = 1000
 _SILENCE_SECONDS: Final = 240.0
@@ -90,16 +93,26 @@ class Reader:
     ----------
     client
         A ``KafkaConsumer``; from now on only this thread polls, pauses and seeks it.
+    gather_seconds
+        Rest after a fetch that brought little: what comes meanwhile is fetched together. A fetch costs both sides far
+        more than a record in it. What comes after a pause meets a fetch that waits for it.
     monotonic
         Seconds.
     """
 
     def __init__(
-        self, client: Any, topics: Iterable[str], progress: Progress, request_ms: int, monotonic: Callable[[], float]
+        self,
+        client: Any,
+        topics: Iterable[str],
+        progress: Progress,
+        request_ms: int,
+        gather_seconds: float,
+        monotonic: Callable[[], float],
     ) -> None:
         self._client = client
         self._progress = progress
         self._request_ms = request_ms
+        self._gather = gather_seconds
         self._monotonic = monotonic
         self._events = _Changes()
         client.subscribe(topics=sorted(set(topics)), listener=self._events)
@@ -212,6 +225,7 @@ class Reader:
         found = self._client.poll(milliseconds, _AHEAD_RECORDS)
         with self._changed:
             self._follow()
+            before = len(self._ready), self._ready_bytes
             for records in found.values():
                 for record in records:
                     message = _message(record)
@@ -219,11 +233,14 @@ class Reader:
                     if message.partition not in self._seeks:
                         self._ready.append(message)
                         self._ready_bytes += message.size
+            few = len(self._ready) - before[0] < _FEW_RECORDS and self._ready_bytes - before[1] < _FEW_BYTES
             starting = sorted(self._starting)
             if found and not starting:
                 self._changed.notify_all()
         for partition in starting:
             self._start(partition)
+        if found and few and not starting:
+            self._stopping.wait(self._gather)
 
     def _has_room(self) -> bool:
         return self._ready_bytes < _AHEAD_BYTES and len(self._ready) < _AHEAD_RECORDS

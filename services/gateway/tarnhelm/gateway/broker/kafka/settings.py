@@ -16,6 +16,8 @@ __all__ = ["KafkaSettings", "Sasl"]
 _MECHANISMS: Final = frozenset({"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"})
 _RECONNECT_MS: Final = 50
 _RECONNECT_MOST_MS: Final = 2000
+_MOST_GATHER_MS: Final = 1000
+"""A member of a group that is not in its client's ``poll`` for longer would hold up the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,9 @@ class KafkaSettings:
         How long a record is tried before its future fails.
     request_seconds
         How long one request may take.
-    linger_ms
-        How long a record waits for company in its batch.
+    gather_ms
+        From one request with records to the next, and from one fetch to the next while records come one by one: those
+        that come in between go together. What comes after a pause does not wait.
     """
 
     addresses: tuple[str, ...]
@@ -76,7 +79,7 @@ class KafkaSettings:
     max_bytes_in_flight: int = 64 << 20
     delivery_seconds: float = 120.0
     request_seconds: float = 30.0
-    linger_ms: int = 1
+    gather_ms: int = 40
 
     def __post_init__(self) -> None:
         if not self._sound():
@@ -94,7 +97,7 @@ class KafkaSettings:
                 return False
         if self.sasl is not None and (self.sasl.mechanism not in _MECHANISMS or not self.sasl.username):
             return False
-        waits = 0 < self.request_seconds < self.delivery_seconds and self.linger_ms >= 0
+        waits = 0 < self.request_seconds < self.delivery_seconds and 0 <= self.gather_ms <= _MOST_GATHER_MS
         return waits and self.max_bytes_in_flight > 0 and 0 <= self.min_in_sync <= max(self.replication, 0)
 
     def client_configs(self) -> dict[str, Any]:
