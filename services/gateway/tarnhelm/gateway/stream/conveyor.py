@@ -98,7 +98,7 @@ class Conveyor:
         self._held: deque[Message] = deque()
         self._lost: set[Partition] = set()
         self._in_hand = 0
-        self._paused = False
+        self._paused: frozenset[Partition] = frozenset()
         self._next_commit = 0.0
         self._next_sign = 0.0
 
@@ -144,7 +144,7 @@ class Conveyor:
 
     def _belong(self, consumer: Consumer, stop: threading.Event) -> None:
         """Be a member until the end, or until the broker refuses."""
-        self._paused = False
+        self._paused = frozenset()
         try:
             while not stop.is_set():
                 try:
@@ -173,14 +173,16 @@ class Conveyor:
         if now >= self._next_sign:
             self._next_sign = now + settings.heartbeat_seconds / 2
             self._pause(consumer)
-            consumer.poll(max_records=1, max_bytes=1, timeout_seconds=0.0)  # stays a member; paused, so nothing comes
+            # Stays a member. What is paused gives nothing, but a partition that is gained within this call may.
+            for message in consumer.poll(max_records=1, max_bytes=1, timeout_seconds=0.0):
+                self._hand(message)
         self._free.wait(0.05 if not self._breaker.open else min(0.2, settings.heartbeat_seconds))
         self._free.clear()
 
     def _take(self, consumer: Consumer, most: int, timeout_seconds: float, *, probe: bool = False) -> bool:
         if self._paused:
-            consumer.resume(consumer.assignment())
-            self._paused = False
+            consumer.resume(self._paused)
+            self._paused = frozenset()
         messages = consumer.poll(max_records=most, max_bytes=_MOST_BYTES, timeout_seconds=timeout_seconds)
         for message in messages:
             self._hand(message, probe=probe)
@@ -201,14 +203,13 @@ class Conveyor:
                 self._hand(self._held.popleft())
 
     def _pause(self, consumer: Consumer) -> None:
-        consumer.pause(consumer.assignment())
-        self._paused = True
+        self._paused |= consumer.assignment()  # what is lost stays in it: it may come back, and is paused then
+        consumer.pause(self._paused)
 
     def _changed(self, gained: frozenset[Partition], lost: frozenset[Partition]) -> None:
         gone = lost - gained
         self._held = deque(message for message in self._held if message.partition not in lost)
         self._lost = (self._lost | gone) - gained
-        self._paused = False  # a partition that was gained is not paused yet
 
     # --- the workers -----------------------------------------------------------------------------------
 
