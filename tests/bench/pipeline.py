@@ -3,7 +3,7 @@
 ``python -m tests.bench.pipeline`` runs ``tarnhelm up`` with all of its processes on this machine, sends CT images of
 513 KB by C-STORE, and counts what is released. Beside it, in the same run: dcmtk's ``storescp``, which only receives,
 and in one process without any of the rest, file in and file out: the rewriter, and the rewriter with the witness.
-CPU time is read from the kernel for each process, its workers included.
+CPU time is read from the kernel for each process, its workers included; that of a Kafka server is told apart from ours.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class Row:
     p50: float = 0.0
     p99: float = 0.0
     cpu: dict[str, float] = field(default_factory=dict)
+    server: float = 0.0
+    """CPU seconds of the Kafka server, which are not among ``cpu``."""
     memory: dict[str, float] = field(default_factory=dict)
 
     def text(self):
@@ -121,9 +123,10 @@ def latencies(gateway):
     return sorted(row[0] for row in rows)
 
 
-def pipeline(name, gateway, folders, count, size, *, per_folder=0.0):
+def pipeline(name, gateway, folders, count, size, *, per_folder=0.0, server=None):
     """Run objects through a gateway that is up; at full speed, or a folder each so many seconds."""
     pids = gateway.children()
+    served = cpu_seconds(server.process.pid) if server else 0.0
     before = {role: cpu_seconds(pid) for role, pid in pids.items()}
     known = sum(gateway.states().values())
     begun = time.monotonic()
@@ -149,6 +152,8 @@ def pipeline(name, gateway, folders, count, size, *, per_folder=0.0):
     found = latencies(gateway)[-count:] if not known else latencies(gateway)
     cpu = {role: cpu_seconds(pid) - before[role] for role, pid in pids.items()}
     row = Row(name, count, seconds, size / 1e6, cpu=cpu, memory={role: used / 1e6 for role, used in largest.items()})
+    if server:
+        row.server = cpu_seconds(server.process.pid) - served
     if per_folder:
         row.p50, row.p99 = statistics.median(found), found[int(len(found) * 0.99) - 1]
     return row
@@ -210,6 +215,9 @@ def section(rows, load):
         if len(row.cpu) > 1:
             shares = ", ".join(f"{name} {each:.1f}" for name, each in row.shares().items())
             lines += [f"{row.name}: CPU-ms by process: {shares}.", ""]
+            if row.server:
+                each = 1000 * row.server / row.objects
+                lines += [f"{row.name}: the Kafka server itself: {each:.1f} CPU-ms for each object besides.", ""]
             memory = ", ".join(f"{name} {used:.0f}" for name, used in sorted(row.memory.items()))
             lines += [f"{row.name}: MB of memory, at most: {memory}.", ""]
     lines.append(
@@ -240,13 +248,15 @@ def measured(folder, count, *, kafka):
             changes = {"broker": {"kafka": {"addresses": [server.address]}}}
         try:
             with GatewayUnderTest(folder / name.replace(" ", "-"), changes) as gateway:
-                full = pipeline(f"door → released, {name}", gateway, whole, count, size)
+                full = pipeline(f"door → released, {name}", gateway, whole, count, size, server=server)
                 yield full
             rate = count / full.seconds / 2
             with GatewayUnderTest(folder / f"half-{name.replace(' ', '-')}", changes) as gateway:
                 few = max(1, int(rate / 8))
                 parts = split(files, folder / f"parts-{name[0]}", few)
-                yield pipeline(f"the same at half load, {name}", gateway, parts, count, size, per_folder=few / rate)
+                yield pipeline(
+                    f"the same at half load, {name}", gateway, parts, count, size, per_folder=few / rate, server=server
+                )
         finally:
             if server is not None:
                 server.kill()
