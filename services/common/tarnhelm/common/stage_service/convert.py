@@ -47,6 +47,7 @@ _MOST_COUNTS: Final = 50_000
 _MOST_METHODS: Final = 64
 _MOST_IMAGE_TYPES: Final = 16
 _MOST_WRITTEN: Final = 64
+_LONGEST_WRITTEN: Final = 64 * 1024
 
 
 class MalformedError(ValueError):
@@ -106,10 +107,12 @@ class ResultWriter:
         key = id(outcome.actions), id(outcome.findings)
         known = self._known.get(key)
         if known is None:
+            # The outcome is kept so that its mappings are: no other can have their identity.
+            known = outcome, _counted(outcome).SerializeToString()
             if len(self._known) >= _MOST_WRITTEN:
                 self._known.clear()
-            # The outcome is kept so that its mappings are: no other can have their identity.
-            known = self._known[key] = outcome, _counted(outcome).SerializeToString()
+            if len(known[1]) <= _LONGEST_WRITTEN:
+                self._known[key] = known
         return bytes(_uncounted(stage, outcome).SerializeToString()) + known[1]  # fields may come in any order
 
 

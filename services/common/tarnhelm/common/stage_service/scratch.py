@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import itertools
+import math
 import os
 import shutil
 import tempfile
@@ -87,7 +88,7 @@ class Scratch:
             size <= _LARGEST_SPARE
             and len(self._spares) < _SPARES
             and self._spare_bytes + size <= _SPARE_BYTES
-            and self._clock() < self._born.get(path, 0.0) + SPARE_SECONDS
+            and self._clock() < self._born.get(path, -math.inf) + SPARE_SECONDS
         )
         if kept:
             self._spares[path] = size

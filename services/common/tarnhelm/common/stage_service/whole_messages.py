@@ -1,4 +1,4 @@
-"""The messages that hold a whole object, as a service reads and writes them: the object is copied once or not at all.
+"""The messages that hold a whole object, as both sides read and write them: the object is copied once or not at all.
 
 The generated classes copy it when they parse a message, again when it is taken out of one, and three times on the way
 back. What comes in another form than the usual is left to them.
@@ -12,14 +12,14 @@ from tarnhelm.v1 import stage_pb2
 
 from tarnhelm.common.stage_service.whole import joined, parted
 
-__all__ = ["WholeRequest", "WholeResponse", "request_of", "response_bytes"]
+__all__ = ["WholeRequest", "WholeResponse", "request_bytes", "request_of", "response_bytes", "response_of"]
 
 
 class WholeRequest(NamedTuple):
-    """A ``ProcessWholeRequest`` whose data are a view of what came."""
+    """A ``ProcessWholeRequest``; where it came in, its data are a view of the message."""
 
     header: stage_pb2.JobHeader
-    data: memoryview
+    data: bytes | memoryview
 
 
 class WholeResponse(NamedTuple):
@@ -27,6 +27,11 @@ class WholeResponse(NamedTuple):
 
     result: bytes
     data: bytes
+
+
+def request_bytes(request: WholeRequest) -> bytes:
+    """Write a request."""
+    return joined(request.header.SerializeToString(), request.data)
 
 
 def request_of(message: bytes) -> WholeRequest | stage_pb2.ProcessWholeRequest:
@@ -42,3 +47,13 @@ def request_of(message: bytes) -> WholeRequest | stage_pb2.ProcessWholeRequest:
 def response_bytes(response: WholeResponse) -> bytes:
     """Write a response."""
     return joined(response.result, response.data)
+
+
+def response_of(message: bytes) -> tuple[stage_pb2.StageResult, bytes | memoryview]:
+    """Read a response, the result and the data; raises what the generated classes raise."""
+    found = parted(message, 2)
+    if found is None:
+        response = stage_pb2.ProcessWholeResponse.FromString(message)
+        return response.result, response.data
+    result, data = found
+    return stage_pb2.StageResult.FromString(result), data

@@ -236,7 +236,8 @@ def _made(folder: str, root: str) -> list[str]:
 
 def _let_go(fd: int) -> None:
     """Have the disk begin with what is written, and drop from memory what it has: nobody here reads it again."""
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    with suppress(OSError):  # advice: a file system may not know it
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _sync(folder: str) -> None:

@@ -11,11 +11,10 @@ from contextlib import suppress
 from tarnhelm.common import errors, events
 from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.common.events import EventLog
-from tarnhelm.gateway.doors.dicom_associate import AssociateRequest
 from tarnhelm.gateway.doors.dicom_association import Association
 from tarnhelm.gateway.doors.dicom_commitment import AcceptedInstances, Report, ReportSender
 from tarnhelm.gateway.doors.dicom_messages import Status
-from tarnhelm.gateway.doors.dicom_negotiation import Rejection, only_verification, quiet_libraries
+from tarnhelm.gateway.doors.dicom_negotiation import Proposal, Rejection, quiet_libraries
 from tarnhelm.gateway.doors.dicom_settings import DicomDoorSettings, DicomTitle
 from tarnhelm.gateway.doors.dicom_store import Answer
 from tarnhelm.gateway.doors.metrics import DoorMetrics
@@ -126,14 +125,14 @@ class DicomDoor:
         finally:
             self.close()
 
-    def admit(self, association: Association, proposal: AssociateRequest, names: frozenset[str]) -> DicomTitle:
+    def admit(self, association: Association, proposal: Proposal, names: frozenset[str]) -> DicomTitle:
         """See :class:`~tarnhelm.gateway.doors.dicom_association.Host`."""
         title = self.settings.titles.get(proposal.called)
         if title is None:
             raise Rejection(1, 1, 7, errors.CALLER_UNKNOWN)
         if not self._knows(title, proposal.calling, association.address, names):
             raise Rejection(1, 1, 3, errors.CALLER_UNKNOWN)
-        if not only_verification(proposal) and self._full():
+        if not proposal.only_verification and self._full():
             raise Rejection(2, 3, 1, errors.DOOR_FULL)
         with self._lock:
             callers = [other.caller for other in self._live if other.caller]

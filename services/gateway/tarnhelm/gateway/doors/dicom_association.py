@@ -16,7 +16,6 @@ from typing import Final, Protocol
 
 from tarnhelm.common import errors
 from tarnhelm.common.errors import TarnhelmError
-from tarnhelm.gateway.doors.dicom_associate import AssociateRequest
 from tarnhelm.gateway.doors.dicom_commitment import (
     MAX_REQUEST_BYTES,
     AcceptedInstances,
@@ -38,6 +37,7 @@ from tarnhelm.gateway.doors.dicom_negotiation import (
     COMMITMENT,
     COMMITMENT_INSTANCE,
     VERIFICATION,
+    Proposal,
     Rejection,
     accept_pdu,
     contexts_of,
@@ -75,7 +75,7 @@ class Host(Protocol):
     instances: AcceptedInstances | None
     reports: ReportSender
 
-    def admit(self, association: Association, proposal: AssociateRequest, names: frozenset[str]) -> DicomTitle:
+    def admit(self, association: Association, proposal: Proposal, names: frozenset[str]) -> DicomTitle:
         """Take an association in and enter its titles; raises Rejection."""
         ...
 
@@ -203,7 +203,9 @@ class Association:
             proposal, unknown_classes=self._settings.unknown_sop_classes, commitment=self._host.instances is not None
         )
         self._contexts = {
-            answer.identifier: _Context(answer.abstract, answer.syntax) for answer in answers if answer.result == 0
+            int(answer.context_id or 0): _Context(str(answer.abstract_syntax), str(answer.transfer_syntax[0]))
+            for answer in answers
+            if answer.result == 0
         }
         self._send(accept_pdu(proposal, answers, self._settings.max_pdu_bytes))
         return title

@@ -1,33 +1,43 @@
 """What an association may carry: presentation contexts, roles, rejections (PS3.8 sections 7.1 and 9.3, PS3.7 Annex D).
 
-The PDUs are read and written by :mod:`~tarnhelm.gateway.doors.dicom_associate`; what is accepted is decided here. The
-tables of classes and syntaxes are pynetdicom's and pydicom's.
+The PDUs are decoded and encoded by pynetdicom; what is accepted is decided here.
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from pydicom._uid_dict import UID_dictionary
 from pynetdicom import ALL_TRANSFER_SYNTAXES
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
+)
+from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import ServiceClass, StorageServiceClass
 from pynetdicom.sop_class import _STORAGE_CLASSES, uid_to_service_class
 
 from tarnhelm.common import errors
-from tarnhelm.gateway.doors.dicom_associate import AssociateRequest, SettledContext, associate_accept, read_request
+from tarnhelm.common.errors import TarnhelmError
 from tarnhelm.gateway.doors.dicom_file import EXPLICIT_BIG, IMPLICIT_LITTLE
+from tarnhelm.gateway.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 
 __all__ = [
     "COMMITMENT",
     "COMMITMENT_INSTANCE",
     "VERIFICATION",
+    "Proposal",
     "Rejection",
     "accept_pdu",
     "contexts_of",
-    "only_verification",
     "proposal_of",
     "quiet_libraries",
     "storage_classes",
@@ -50,6 +60,31 @@ class Rejection(Exception):  # noqa: N818 - an answer, not a fault
         super().__init__(result, source, reason)
         self.answer = (result, source, reason)
         self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An A-ASSOCIATE-RQ.
+
+    Attributes
+    ----------
+    peer_max_bytes
+        Longest PDU that the caller takes, 0: any.
+    """
+
+    request: A_ASSOCIATE
+    called: str
+    calling: str
+    peer_max_bytes: int
+
+    @property
+    def only_verification(self) -> bool:
+        """Whether nothing but an echo can come."""
+        return all(str(context.abstract_syntax) == VERIFICATION for context in self._contexts)
+
+    @property
+    def _contexts(self) -> list[PresentationContext]:
+        return self.request.presentation_context_definition_list
 
 
 def quiet_libraries() -> None:
@@ -79,56 +114,79 @@ def transfer_syntaxes() -> frozenset[str]:
     return frozenset(map(str, ALL_TRANSFER_SYNTAXES)) | retired
 
 
-def proposal_of(field: memoryview) -> AssociateRequest:
-    """Read the variable field of an A-ASSOCIATE-RQ.
+def proposal_of(field: memoryview) -> Proposal:
+    """Decode the variable field of an A-ASSOCIATE-RQ.
 
     Raises
     ------
     TarnhelmError
-        DOR-001 where it cannot be read.
+        DOR-001 where it cannot be decoded.
     Rejection
         For another protocol version or application context.
     """
-    request = read_request(field)
-    if not request.version & 1:
+    encoded = b"\x01\x00" + len(field).to_bytes(4, "big") + bytes(field)
+    try:
+        pdu = A_ASSOCIATE_RQ()
+        pdu.decode(encoded)
+        request = pdu.to_primitive()
+        called, calling = request.called_ae_title.strip(), request.calling_ae_title.strip()
+        context = str(request.application_context_name or "")
+        longest = request.maximum_length_received or 0
+        identifiers = [context.context_id for context in request.presentation_context_definition_list]
+    except Exception:  # noqa: BLE001 - whatever the decoder trips over, its text may quote the caller's bytes
+        raise TarnhelmError(errors.PROTOCOL_BROKEN) from None
+    if not pdu.protocol_version & 1:
         raise Rejection(1, 2, 2, errors.PROTOCOL_BROKEN)
-    if request.application != _APPLICATION_CONTEXT:
+    if context != _APPLICATION_CONTEXT:
         raise Rejection(1, 1, 2, errors.PROTOCOL_BROKEN)
-    return request
+    if not identifiers or len(set(identifiers)) < len(identifiers):
+        raise TarnhelmError(errors.PROTOCOL_BROKEN)
+    return Proposal(request, called, calling, longest)
 
 
-def only_verification(request: AssociateRequest) -> bool:
-    """Whether nothing but an echo can come."""
-    return all(context.abstract == VERIFICATION for context in request.contexts)
-
-
-def contexts_of(request: AssociateRequest, *, unknown_classes: bool, commitment: bool) -> list[SettledContext]:
+def contexts_of(proposal: Proposal, *, unknown_classes: bool, commitment: bool) -> list[PresentationContext]:
     """Answer each presentation context: the caller's first transfer syntax that is known.
 
     Where a caller offers implicit VR or big endian beside explicit VR little endian, the latter is taken: it keeps
     the value representations of private attributes.
     """
     answers = []
-    for proposed in request.contexts:
-        offered = proposed.syntaxes
-        allowed = _allowed(proposed.abstract, unknown_classes=unknown_classes, commitment=commitment)
+    for proposed in proposal.request.presentation_context_definition_list:
+        answer = PresentationContext()
+        answer.context_id = proposed.context_id
+        answer.abstract_syntax = proposed.abstract_syntax
+        offered = [str(uid) for uid in proposed.transfer_syntax]
+        allowed = _allowed(str(proposed.abstract_syntax), unknown_classes=unknown_classes, commitment=commitment)
         chosen = next((uid for uid in offered if uid in allowed), None)
         if chosen in {IMPLICIT_LITTLE, EXPLICIT_BIG} and EXPLICIT_LITTLE in offered and EXPLICIT_LITTLE in allowed:
             chosen = EXPLICIT_LITTLE
-        refused = _NO_TRANSFER_SYNTAX if allowed else _NO_ABSTRACT_SYNTAX
-        result = _ACCEPTED if chosen else refused
-        answers.append(SettledContext(proposed.identifier, proposed.abstract, chosen or offered[0], result))
+        if not allowed:
+            answer.result = _NO_ABSTRACT_SYNTAX
+        else:
+            answer.result = _ACCEPTED if chosen else _NO_TRANSFER_SYNTAX
+        answer.transfer_syntax = [chosen or (offered or [IMPLICIT_LITTLE])[0]]
+        answers.append(answer)
     return answers
 
 
-def accept_pdu(request: AssociateRequest, answers: list[SettledContext], max_pdu_bytes: int) -> bytes:
-    """Encode the A-ASSOCIATE-AC.
-
-    Callers stay SCU, this side stays SCP (PS3.7 D.3.3.4); a caller that asks to be SCP is told no.
-    """
-    accepted = {answer.abstract for answer in answers if answer.result == _ACCEPTED}
-    roles = {sop_class: user for sop_class, user in request.roles if sop_class in accepted}
-    return associate_accept(request, answers, roles, max_pdu_bytes)
+def accept_pdu(proposal: Proposal, answers: list[PresentationContext], max_pdu_bytes: int) -> bytes:
+    """Encode the A-ASSOCIATE-AC."""
+    accept = A_ASSOCIATE()
+    accept.application_context_name = _APPLICATION_CONTEXT
+    accept.called_ae_title = proposal.request.called_ae_title
+    accept.calling_ae_title = proposal.request.calling_ae_title
+    accept.result, accept.result_source = 0, 1
+    accept.presentation_context_definition_results_list = answers
+    longest = MaximumLengthNotification()
+    longest.maximum_length_received = max_pdu_bytes
+    implementation = ImplementationClassUIDNotification()
+    implementation.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    version = ImplementationVersionNameNotification()
+    version.implementation_version_name = IMPLEMENTATION_VERSION
+    accept.user_information = [longest, implementation, version, *_roles(proposal, answers)]
+    pdu = A_ASSOCIATE_AC()
+    pdu.from_primitive(accept)
+    return bytes(pdu.encode())
 
 
 def _allowed(abstract: str, *, unknown_classes: bool, commitment: bool) -> frozenset[str]:
@@ -141,3 +199,17 @@ def _allowed(abstract: str, *, unknown_classes: bool, commitment: bool) -> froze
     if unknown_classes and uid_to_service_class(abstract) in {ServiceClass, StorageServiceClass}:
         return transfer_syntaxes()
     return frozenset()
+
+
+def _roles(proposal: Proposal, answers: list[PresentationContext]) -> list[SCP_SCU_RoleSelectionNegotiation]:
+    """Callers stay SCU, this side stays SCP (PS3.7 D.3.3.4); a caller that asks to be SCP is told no."""
+    accepted = {str(answer.abstract_syntax) for answer in answers if answer.result == _ACCEPTED}
+    replies: dict[str, SCP_SCU_RoleSelectionNegotiation] = {}  # one for a class, however often it is asked for
+    for item in proposal.request.user_information:
+        if isinstance(item, SCP_SCU_RoleSelectionNegotiation) and str(item.sop_class_uid) in accepted:
+            reply = SCP_SCU_RoleSelectionNegotiation()
+            reply.sop_class_uid = item.sop_class_uid
+            reply.scu_role = bool(item.scu_role)
+            reply.scp_role = False
+            replies[str(item.sop_class_uid)] = reply
+    return list(replies.values())

@@ -1,7 +1,7 @@
 """Protocol data units of the DICOM Upper Layer on one socket, read with bounds on bytes and on time (PS3.8 section 9.3).
 
-pynetdicom's reactor is no way to read them: it takes a unit of any announced length into memory and waits for its bytes
-without a deadline.
+The units of an association's beginning are decoded by pynetdicom. Reading them off the socket is done here, because
+its reactor takes a unit of any announced length into memory and waits for its bytes without a deadline.
 """
 
 from __future__ import annotations

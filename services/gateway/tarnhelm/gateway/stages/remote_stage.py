@@ -11,7 +11,8 @@ from tarnhelm.v1 import stage_pb2, stage_pb2_grpc
 from tarnhelm.common.errors import STAGE_AWAY, STAGE_LOST, STAGE_REQUEST, ErrorCode
 from tarnhelm.common.stage import StageOutcome, Status
 from tarnhelm.common.stage_service.convert import MalformedError, facts_message, outcome_from, result_message
-from tarnhelm.common.stage_service.whole import WHOLE_RESULT_BYTES, fits, joined, parted
+from tarnhelm.common.stage_service.whole import WHOLE_RESULT_BYTES, fits
+from tarnhelm.common.stage_service.whole_messages import WholeRequest, request_bytes, response_of
 from tarnhelm.gateway.stages.remote_channel import (
     Feed,
     RemoteSettings,
@@ -50,6 +51,7 @@ __all__ = [
 
 _MOST_CONFIG_BYTES: Final = 4 << 20
 _MOST_KNOWN: Final = 128
+_MOST_COUNTS: Final = 512
 _PART: Final = 0
 
 
@@ -77,8 +79,8 @@ class RemoteStage:
         self._process = stub.Process
         self._process_whole = self._channel.unary_unary(
             "/tarnhelm.v1.StageService/ProcessWhole",
-            request_serializer=_whole_written,
-            response_deserializer=_whole_read,
+            request_serializer=request_bytes,
+            response_deserializer=response_of,
         )
         self._counts = _Known()
 
@@ -105,7 +107,7 @@ class RemoteStage:
         """Work on one object in one message; None for a result that is too large for that."""
         try:
             result, data = self._process_whole(
-                (header, gathered(source, call.size)),
+                WholeRequest(header, gathered(source, call.size)),
                 timeout=deadline_of(call.limits, call.size, self._settings),
                 metadata=metadata_of(call.trace),
             )
@@ -181,6 +183,8 @@ class _Known:
 
     def __call__(self, counts: dict[tuple[str, str], int]) -> dict[tuple[str, str], int]:
         """Return the first mapping that was equal to this one."""
+        if len(counts) > _MOST_COUNTS:  # what is remembered stays small, whatever a service says
+            return counts
         key = tuple(counts.items())
         found = self._known.get(key)
         if found is None:
@@ -249,22 +253,6 @@ class _Answer:
         if outcome.output_sha256 != digest or outcome.output_bytes != self._size:
             return _ended(STAGE_LOST)
         return outcome
-
-
-def _whole_written(request: tuple[stage_pb2.JobHeader, bytes]) -> bytes:
-    """Write a ProcessWholeRequest."""
-    header, data = request
-    return joined(header.SerializeToString(), data)
-
-
-def _whole_read(message: bytes) -> tuple[stage_pb2.StageResult, bytes | memoryview]:
-    """Read a ProcessWholeResponse; the data are a view of it."""
-    found = parted(message, 2)
-    if found is None:
-        response = stage_pb2.ProcessWholeResponse.FromString(message)
-        return response.result, response.data
-    result, data = found
-    return stage_pb2.StageResult.FromString(result), data
 
 
 def _requests(header: stage_pb2.JobHeader, feed: Feed) -> Iterator[stage_pb2.ProcessRequest]:

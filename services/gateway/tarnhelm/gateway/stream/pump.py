@@ -74,8 +74,8 @@ class Pump:
         The step.
     life
         Steps records.
-    forward
-        Called with an object and its next step when its new state is durable.
+    publisher
+        Wakes whoever comes next.
     failpoint
         Called between any two steps.
     """

@@ -142,6 +142,9 @@ class Settler:
         self._failpoint(f"{self._work.step}: before the message")
         if self._meters is not None:
             self._meters.left(self._work.step, after.state.value, code, answer.seconds, record.size)
+        if answer.status is Status.RETRY:
+            stage, lost = self._work.step, errors.STAGE_LOST.code
+            self._log(events.OBJECT_SUSPECT, object=record.object_id, stage=stage, code=lost, attempts=after.attempts)
         if after.state is State.QUARANTINED:
             self._log(events.OBJECT_HELD, object=record.object_id, code=code, state=after.state.value, site="")
         step = road.next_step(after, plan)
@@ -160,7 +163,6 @@ class Settler:
         code = errors.STAGE_LOST.code
         start = self._work.enter(record)
         stage = record.stage if self._work.step == road.WITNESS else self._work.step
-        self._log(events.OBJECT_SUSPECT, object=record.object_id, stage=self._work.step, code=code, attempts=attempts)
         if attempts >= MOST_ATTEMPTS:
             code = errors.THREE_TIMES_LOST.code
             return self._life.step(record, *start, Event.FAIL, stage=stage, code=code, attempts=attempts)
